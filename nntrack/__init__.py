@@ -1,0 +1,1 @@
+"""nntrack makes the two neural networks of Opentrack's NeuralNet head tracker, from raw archives to ONNX files."""

@@ -1,0 +1,175 @@
+"""The parameters of every stage (``params.yaml``), typed and checked: an unknown or ill-typed key is one clear line."""
+
+import hashlib
+import json
+import os
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+
+DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class Synthesize(_Section):
+    """How much the synthetic archives hold."""
+
+    aflw2k: Count  # photos
+    photos_300wlp: Annotated[Count, Field(alias="300wlp")]  # photos, `views` pictures each
+    views: Count
+    clips: Count  # of YTFaces
+    frames: Count  # per clip
+    widerface: Count  # photos
+
+
+class Dataset(_Section):
+    """One archive: whether it is used at all, and at most how many samples."""
+
+    use: bool
+    limit: Count | None
+
+
+class Videos(Dataset):
+    """Every ``stride``-th frame of a video is kept."""
+
+    stride: Count
+
+
+class Convert(_Section):
+    """Archives to HDF5."""
+
+    max_bad_share: Share  # of an archive's samples; more than this fails the stage
+    size: Count  # side of a stored training crop in pixels
+    margin: Annotated[float, Field(ge=1)]  # side of the crop / side of the square about the face box
+    aflw2k: Dataset
+    w300lp: Annotated[Dataset, Field(alias="300wlp")]
+    ytfaces: Videos
+    widerface: Dataset
+
+    def dataset(self, name: str) -> Dataset:
+        """The section of one dataset. Raises ValueError for an unknown name."""
+        if name not in DATASETS:
+            raise ValueError(f"no dataset is called '{name}'; known: {', '.join(DATASETS)}")
+        return getattr(self, "w300lp" if name == "300wlp" else name)
+
+
+class Split(_Section):
+    """The share of photos or persons that no training sees."""
+
+    held_out: Share
+
+
+class FaceModel(_Section):
+    """Modes of the deformable face model."""
+
+    shape_modes: Count
+    expression_modes: Count
+
+
+class Schedule(_Section):
+    """What both trainings share."""
+
+    batch_size: Count
+    steps: Count
+    warmup_steps: Annotated[int, Field(ge=0)]
+    weight_decay: Weight
+    ema_decay: Share
+    validate_every: Count  # steps
+
+
+class Augment(_Section):
+    """How training images vary: standard deviations, half ranges and probabilities."""
+
+    rotation: Weight  # degrees, half range in the image plane
+    scale: Weight  # half range of the log of the window's size
+    shift: Weight  # standard deviation, in shares of the window's side
+    flip: Share
+    intensity: Share  # probability of another gamma, gain and offset
+    blur: Share
+    noise: Weight  # largest standard deviation, grey levels of 0..1
+    occlusion: Share
+
+
+class Localizer(Schedule):
+    """Training of the localizer."""
+
+    lr: Positive
+    width: Positive
+    augment: Augment
+
+
+class Pose(Schedule):
+    """Training of the pose net; its learning rate is the top-level ``lr``."""
+
+    backbone: str
+    width: Positive
+    rotation: Literal["quat", "rot6d"]
+    losses: dict[str, Weight]
+    sampling: dict[str, Weight]  # dataset: share of a batch
+    augment: Augment
+
+
+class Evaluate(_Section):
+    """Pose protocols on AFLW2000-3D."""
+
+    bbox_scale: Positive  # side of the crop / longer side of the landmark box
+    center_crop: Positive  # side of the fixed centre crop / side of the photo
+
+
+class Params(_Section):
+    """All of ``params.yaml``."""
+
+    source: Literal["synthetic", "real"]
+    seed: Annotated[int, Field(ge=0)]
+    threads: Count
+    lr: Positive
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    synthesize: Synthesize
+    convert: Convert
+    split: Split
+    facemodel: FaceModel
+    localizer: Localizer
+    pose: Pose
+    evaluate: Evaluate
+
+
+def load(path: str | os.PathLike[str] = "params.yaml") -> Params:
+    """Read and check the parameters. Raises ValueError with one line that names file and key."""
+    with open(path, encoding="utf-8") as stream:
+        try:
+            values = yaml.safe_load(stream)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return parse(values, os.fspath(path))
+
+
+def parse(values: Any, origin: str) -> Params:
+    """Check parameters given as nested dicts; ``origin`` is what an error calls them."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {_explain(e)}" for e in error.errors()]
+        raise ValueError(f"{origin}: {'; '.join(found)}") from None
+
+
+def digest(values: Any) -> str:
+    """A short fingerprint of JSON-like values, the same on every machine."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _explain(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "no such parameter"
+    if error["type"] == "missing":
+        return "is missing"
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"

@@ -1,0 +1,39 @@
+"""What Opentrack's NeuralNet tracker asks of the two ONNX files: the one statement of it, read by exporter and runtime.
+
+Every value is a behaviour of the C++ client (tracker-neuralnet), not a choice of this project.
+"""
+
+from typing import NamedTuple
+
+
+class Preprocessing(NamedTuple):
+    """How the client turns a grey patch (0..255) into the pose net's input."""
+
+    quantile: float  # the grey level at this quantile of the patch decides
+    dark_below: float  # patches darker than this level are brightened
+    target: float  # to this value
+    floor: float  # but no level below this one is divided by
+    offset: float  # subtracted from values scaled to 0..1
+
+
+INPUT_NAME = "x"
+PREPROCESSING = Preprocessing(quantile=0.9, dark_below=127.0, target=0.45, floor=5.0, offset=0.5)
+
+LOCALIZER_SIZE = (224, 288)  # height, width of the squeezed whole frame
+LOCALIZER_OUTPUTS = {"logit_box": (1, 5)}  # face logit, then the box xyxy in -1..1 over the frame
+LOCALIZER_THRESHOLD = 0.5  # of the sigmoid
+
+POSE_SIZE = 129  # height and width of the square patch
+POSE_OUTPUTS = {
+    "pos_size": (1, 3),  # x, y of the head centre and head radius, patch edges at -1 and 1
+    "quat": (1, 4),  # unit, xyzw, image frame
+    "box": (1, 4),  # the next frame's region of interest, xyxy, patch edges at -1 and 1
+    "rotaxis_scales_tril": (1, 3, 3),  # lower factor: covariance of the rotation vector, applied on the right
+    "pos_size_scales_tril": (1, 3, 3),  # lower factor: covariance of pos_size
+}
+
+# Runtimes in the field: onnxruntime 1.16.3 refuses opset > 19 and IR > 9; these two load everywhere.
+OPSET = 13
+MAX_IR_VERSION = 7
+# ModelProto.model_version: the client reads values <= 0 or > 4 as 1, which flips the quaternion's frame.
+MODEL_VERSION = 4

@@ -1,0 +1,122 @@
+"""Grey images: decoding, cutting windows, the client's brightness rule, and drawing labels for people to look at."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from nntrack import affine, landmarks
+from nntrack.contract import PREPROCESSING
+from nntrack.rotations import quat_apply
+
+
+def decode_grey(buffer: bytes) -> np.ndarray:
+    """An encoded picture as (H, W) uint8. Raises ValueError if OpenCV cannot decode it."""
+    if not buffer:
+        raise ValueError("the image is empty")
+    image = cv2.imdecode(np.frombuffer(buffer, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise ValueError("the image cannot be decoded")
+    return image
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image (H, W) after the affine map ``matrix`` (2, 3) of corner-based coordinates; size is (height, width).
+
+    Where the map shrinks by a half or more, the image is first shrunk by area, so that fine detail does not alias.
+    Outside the image its edge goes on.
+    """
+    shrink = 1.0 / float(affine.scale_of(matrix))
+    if shrink >= 2:
+        old = np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float64)
+        image = cv2.resize(image, None, fx=1 / np.floor(shrink), fy=1 / np.floor(shrink), interpolation=cv2.INTER_AREA)
+        new = np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float64)
+        matrix = affine.compose(matrix, affine.box_to_box(new, old))
+    # OpenCV puts (0, 0) in the middle of the first pixel
+    centred = matrix.astype(np.float64).copy()
+    centred[:, 2] += centred[:, :2] @ [0.5, 0.5] - 0.5
+    return cv2.warpAffine(image, centred, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def client_patch(image: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
+    """The (size, size) uint8 patch that the tracker cuts for ``roi`` xyxy: whole-pixel square, then INTER_AREA.
+
+    The client cuts with getRectSubPix (bilinear at sub-pixel positions, edge replicated) and resizes by area.
+    """
+    x0, y0, x1, y1 = (float(v) for v in client_square(roi))
+    side = round(x1 - x0)
+    # getRectSubPix counts from pixel centres
+    patch = cv2.getRectSubPix(image, (side, side), ((x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5))
+    return cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def client_square(roi: np.ndarray) -> np.ndarray:
+    """The square xyxy that `client_patch` really cuts: about the ROI's centre, its side a whole number of pixels."""
+    roi = np.asarray(roi, np.float64)
+    centre = (roi[:2] + roi[2:]) / 2
+    half = max(1, round(float((roi[2:] - roi[:2]).max()))) / 2
+    return np.concatenate([centre - half, centre + half])
+
+
+def client_brightness(patch: np.ndarray) -> np.ndarray:
+    """A grey patch 0..255 as the pose net's input, float32: dark patches are brightened (see contract.PREPROCESSING)."""
+    rule = PREPROCESSING
+    level = float(np.quantile(patch, rule.quantile))
+    gain = rule.target / max(rule.floor, level) if level < rule.dark_below else 1 / 255
+    return patch.astype(np.float32) * np.float32(gain) - np.float32(rule.offset)
+
+
+def draw_labels(image: np.ndarray, labels: Mapping[str, Any], zoom: float = 1.0) -> np.ndarray:
+    """The picture (H, W) or (H, W, 3) in BGR with what is known drawn on it.
+
+    Landmarks green, subject's right eye red; bbox yellow, roi grey; head axes from the centre, 100 mm long: x red,
+    y green, z (into the screen, so the nose points the other way) blue; a circle of the head's radius.
+    """
+    canvas = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
+    canvas = cv2.cvtColor(canvas, cv2.COLOR_GRAY2BGR) if canvas.ndim == 2 else canvas.copy()
+    for name, colour in (("roi", (160, 160, 160)), ("bbox", (0, 220, 220))):
+        if name in labels:
+            _line(canvas, _corners(labels[name]) * zoom, True, colour)
+    if "landmarks" in labels:
+        points = np.asarray(labels["landmarks"])[:, :2] * zoom
+        for stroke, closed in landmarks.STROKES:
+            colour = (60, 60, 255) if stroke == landmarks.RIGHT_EYE else (80, 255, 80)
+            _line(canvas, points[list(stroke)], closed, colour)
+    if "pos_size" in labels and "quat" in labels:
+        x, y, radius = (float(v) * zoom for v in labels["pos_size"])
+        axes = quat_apply(np.asarray(labels["quat"], np.float64), np.eye(3))
+        for axis, colour in zip(axes, ((0, 0, 255), (0, 255, 0), (255, 80, 0)), strict=True):
+            _line(canvas, np.array([[x, y], [x + radius * axis[0], y + radius * axis[1]]]), False, colour, 2)
+        cv2.circle(canvas, (round(x), round(y)), max(1, round(radius)), (200, 120, 200), 1, cv2.LINE_AA)
+    return canvas
+
+
+def contact_sheet(tiles: Sequence[np.ndarray], columns: int, tile: tuple[int, int] = (160, 160)) -> np.ndarray:
+    """Pictures in a grid, BGR; each fitted into (height, width) ``tile`` on black. Raises ValueError if there are none."""
+    if not tiles:
+        raise ValueError("no pictures to show")
+    cells = [_fit(picture, tile) for picture in tiles]
+    cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
+    return np.vstack([np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)])
+
+
+def _fit(picture: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+    height, width = picture.shape[:2]
+    scale = min(tile[0] / height, tile[1] / width)
+    small = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    small = small if small.ndim == 3 else cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
+    cell = np.zeros((*tile, 3), np.uint8)
+    cell[: small.shape[0], : small.shape[1]] = small
+    return cell
+
+
+def _corners(box: Any) -> np.ndarray:
+    x0, y0, x1, y1 = (float(v) for v in box)
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+def _line(canvas: np.ndarray, points: np.ndarray, closed: bool, colour: tuple[int, int, int], width: int = 1) -> None:
+    # corner-based coordinates to OpenCV's pixel centres, in sixteenths of a pixel
+    fixed = np.round((points - 0.5) * 16).astype(np.int32)
+    cv2.polylines(canvas, [fixed], closed, colour, width, cv2.LINE_AA, shift=4)

@@ -1,0 +1,1 @@
+"""Archive readers: ``readers/<dataset>.py`` turns one archive into samples."""

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nntrack import config
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+@pytest.fixture
+def values():
+    return yaml.safe_load(PARAMS.read_text())
+
+
+def test_the_shipped_parameters_are_valid():
+    params = config.load(PARAMS)
+    assert params.source in ("synthetic", "real")
+    assert {params.convert.dataset(name).use for name in config.DATASETS} <= {True, False}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["sed"], 1, "sed: no such parameter"),
+        (["seed"], "one", "seed: input should be a valid integer, got 'one'"),
+        (["lr"], -1.0, "lr: input should be greater than 0, got -1.0"),
+        (["convert", "aflw2k", "use"], "yes", "convert.aflw2k.use: input should be a valid boolean, got 'yes'"),
+        (["source"], "reel", "source: input should be 'synthetic' or 'real', got 'reel'"),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_line_that_names_it(values, path, value, message):
+    section = values
+    for key in path[:-1]:
+        section = section[key]
+    section[path[-1]] = value
+    with pytest.raises(ValueError) as caught:
+        config.parse(values, "params.yaml")
+    assert str(caught.value) == f"params.yaml: {message}"
+
+
+def test_a_missing_key_is_named(values):
+    del values["split"]["held_out"]
+    with pytest.raises(ValueError, match=r"^params\.yaml: split\.held_out: is missing$"):
+        config.parse(values, "params.yaml")
+
+
+def test_what_is_not_yaml_is_named_in_one_line(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: [1\nb: }")
+    with pytest.raises(ValueError, match=r"params\.yaml is not YAML") as caught:
+        config.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_dataset_is_told_the_known_ones(values):
+    with pytest.raises(ValueError, match="known: aflw2k, 300wlp, ytfaces, widerface"):
+        config.parse(values, "params.yaml").convert.dataset("biwi")
+
+
+def test_digest_depends_on_values_alone():
+    assert config.digest({"a": 1, "b": [2.0]}) == config.digest({"b": [2.0], "a": 1})
+    assert config.digest({"a": 1}) != config.digest({"a": 2})
