@@ -42,20 +42,20 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nda
 def client_patch(image: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
     """The (size, size) uint8 patch that the tracker cuts for ``roi`` xyxy: whole-pixel square, then INTER_AREA.
 
-    The client cuts with getRectSubPix (bilinear at sub-pixel positions, edge replicated) and resizes by area.
+    The client hands getRectSubPix (bilinear, edge replicated) a centre counted from pixel corners, where OpenCV counts
+    from pixel centres; so the patch shows what lies half a pixel right of and below the square. So does this one.
     """
     x0, y0, x1, y1 = (float(v) for v in client_square(roi))
     side = round(x1 - x0)
-    # getRectSubPix counts from pixel centres
-    patch = cv2.getRectSubPix(image, (side, side), ((x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5))
+    patch = cv2.getRectSubPix(image, (side, side), ((x0 + x1) / 2, (y0 + y1) / 2))
     return cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def client_square(roi: np.ndarray) -> np.ndarray:
-    """The square xyxy that `client_patch` really cuts: about the ROI's centre, its side a whole number of pixels."""
+    """The square xyxy (4,) that the tracker takes a patch to show: about the ROI's centre, its side cut to whole pixels."""
     roi = np.asarray(roi, np.float64)
     centre = (roi[:2] + roi[2:]) / 2
-    half = max(1, round(float((roi[2:] - roi[:2]).max()))) / 2
+    half = max(1, int((roi[2:] - roi[:2]).max())) / 2
     return np.concatenate([centre - half, centre + half])
 
 

@@ -1,0 +1,47 @@
+"""Named protocols: which samples of a dataset are measured, and how a face is cut from its photo.
+
+Under all of them angles are wrapped by 360 degrees and nothing else (see `metrics`). That photos of AFLW2000-3D whose
+labels pass 99 degrees are left out is its reader's doing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nntrack.landmarks import landmark_box, square_around
+
+
+@dataclass(frozen=True)
+class PoseProtocol:
+    """How a face is cut from its photo.
+
+    roi: (landmarks (N, 68, 3) px, (height, width) px, setting) to (N, 4) px, xyxy. setting: the parameter of the
+    evaluate section it reads.
+    """
+
+    name: str
+    title: str
+    setting: str
+    roi: Callable[[np.ndarray, tuple[int, int], float], np.ndarray]
+
+
+def _landmark_square(landmarks: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:
+    return square_around(landmark_box(landmarks), scale)
+
+
+def _central_square(landmarks: np.ndarray, size: tuple[int, int], share: float) -> np.ndarray:
+    height, width = size
+    half = share * min(height, width) / 2
+    roi = np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half])
+    return np.tile(roi, (len(landmarks), 1))
+
+
+POSE_PROTOCOLS = {
+    row.name: row
+    for row in (
+        PoseProtocol("bbox", "box of the ground-truth landmarks", "bbox_scale", _landmark_square),
+        PoseProtocol("center", "fixed centre crop", "center_crop", _central_square),
+    )
+}
+LOCALIZER_SUBSET = "val"  # of WIDER FACE: kept apart by its authors

@@ -1,0 +1,45 @@
+"""Write the trained nets as the two ONNX files that Opentrack loads."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nntrack import config, export, networks, store
+from stages._run import run
+
+# What the weights depend on; the digest of these parameters goes into the files.
+SECTIONS = ("source", "seed", "threads", "lr", "precision", "convert", "split", "facemodel", "localizer", "pose")
+DRAWN = ("synthesize",)  # and these too, where the archives are drawn by them
+
+
+def main(
+    pose: Annotated[Path, typer.Argument(help="checkpoint of the pose net")],
+    localizer: Annotated[Path, typer.Argument(help="checkpoint of the localizer")],
+    datasets: Annotated[Path, typer.Argument(help="folder of the HDF5 files trained on")],
+    folder: Annotated[Path, typer.Argument(help="folder for head-pose.onnx and head-localizer.onnx")],
+    metrics: Annotated[Path, typer.Argument(help="JSON file for sizes and differences")],
+) -> None:
+    """Export both nets and check them."""
+    params = config.load()
+    values = params.model_dump(by_alias=True, mode="json")
+    sections = SECTIONS + (DRAWN if params.source == "synthetic" else ())
+    digest = config.digest({name: values[name] for name in sections})
+    posed = [name for name, share in params.pose.sampling.items() if share]
+    facts = {
+        kind: export.provenance({name: store.read_attributes(datasets / f"{name}.h5") for name in names}, digest)
+        for kind, names in (("pose", posed), ("localizer", ["widerface"]))
+    }
+    figures = {
+        "pose": export.export_pose(networks.load_pose(pose), folder / "head-pose.onnx", facts["pose"]),
+        "localizer": export.export_localizer(
+            networks.load_localizer(localizer), folder / "head-localizer.onnx", facts["localizer"]
+        ),
+    }
+    with store.replacing(metrics) as partial:
+        partial.write_text(json.dumps({"export": figures}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

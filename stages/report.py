@@ -1,0 +1,34 @@
+"""Write the README's table, the model card and the report from the metrics and the exported files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nntrack import report
+from nntrack.store import replacing
+from stages._run import run
+
+
+def main(
+    metrics: Annotated[Path, typer.Argument(help="folder of the metrics")],
+    models: Annotated[Path, typer.Argument(help="folder of the two ONNX files")],
+    folder: Annotated[Path, typer.Argument(help="folder for table.md, model_card.md and report.md")],
+    readme: Annotated[Path, typer.Argument(help="file whose table is brought up to date")],
+    picture: Annotated[str | None, typer.Option(help="picture to show, as seen from the folder")] = None,
+) -> None:
+    """Write the pages, then bring the README's table up to date."""
+    measured, facts = report.read_metrics(metrics), report.read_facts(models)
+    pages = {
+        "table.md": report.table(measured),
+        "model_card.md": report.model_card(measured, facts),
+        "report.md": report.report(measured, facts, picture),
+    }
+    for name, text in pages.items():
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+    report.update_readme(readme, pages["table.md"])
+
+
+if __name__ == "__main__":
+    run(main)
