@@ -84,6 +84,7 @@ class Schedule(_Section):
     weight_decay: Weight
     ema_decay: Share
     validate_every: Count  # steps
+    losses: dict[str, Weight]  # name: weight
 
 
 class Augment(_Section):
@@ -113,7 +114,6 @@ class Pose(Schedule):
     backbone: str
     width: Positive
     rotation: Literal["quat", "rot6d"]
-    losses: dict[str, Weight]
     sampling: dict[str, Weight]  # dataset: share of a batch
     augment: Augment
 

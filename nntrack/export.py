@@ -28,7 +28,6 @@ from nntrack.store import replacing
 FRAME = "x right, y down, z into the screen; the identity looks into the camera"
 PATCH_UNITS = "patch edges at -1 and 1"
 POSE_OUTPUTS = {**contract.POSE_OUTPUTS, "landmarks": (1, COUNT, 3)}  # the client ignores outputs it does not know
-NO_LICENCE = "none: drawn by the pipeline"
 TOLERANCE = 1e-4  # between torch and onnxruntime, relative to the larger of 1 and the output's largest value
 
 _DESCRIPTIONS = {
@@ -96,13 +95,12 @@ def export_localizer(net: nn.Module, path: str | os.PathLike[str], facts: Mappin
 def provenance(datasets: Mapping[str, Mapping[str, Any]], digest: str) -> dict[str, Any]:
     """What a user must know of the weights: source and params digest (str), datasets with their counts and licences.
 
-    datasets: attributes of the HDF5 files trained on, by dataset; empty datasets are left out. A drawn dataset is under
-    no licence, whatever the one is under whose layout it has.
+    datasets: attributes of the HDF5 files trained on, by dataset; empty datasets are left out.
     """
     used = {
         name: {
             "source": str(attributes.get("source", "unknown")),
-            "licence": NO_LICENCE if attributes.get("source") == "synthetic" else str(attributes.get("licence")),
+            "licence": str(attributes.get("licence")),
             "archive": str(attributes.get("archive")),
             "fingerprint": str(attributes.get("fingerprint")),
             "kept": int(attributes["kept"]),

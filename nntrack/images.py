@@ -52,7 +52,7 @@ def client_patch(image: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
 
 
 def client_square(roi: np.ndarray) -> np.ndarray:
-    """The square xyxy (4,) that the tracker takes a patch to show: about the ROI's centre, its side cut to whole pixels."""
+    """The square xyxy (4,) that the tracker takes a patch to show: about the ROI's centre, its side in whole pixels."""
     roi = np.asarray(roi, np.float64)
     centre = (roi[:2] + roi[2:]) / 2
     half = max(1, int((roi[2:] - roi[:2]).max())) / 2
@@ -60,7 +60,7 @@ def client_square(roi: np.ndarray) -> np.ndarray:
 
 
 def client_brightness(patch: np.ndarray) -> np.ndarray:
-    """A grey patch 0..255 as the pose net's input, float32: dark patches are brightened (see contract.PREPROCESSING)."""
+    """A grey patch 0..255 as the pose net's input, float32; dark patches are brightened (contract.PREPROCESSING)."""
     rule = PREPROCESSING
     level = float(np.quantile(patch, rule.quantile))
     gain = rule.target / max(rule.floor, level) if level < rule.dark_below else 1 / 255
@@ -93,7 +93,7 @@ def draw_labels(image: np.ndarray, labels: Mapping[str, Any], zoom: float = 1.0)
 
 
 def contact_sheet(tiles: Sequence[np.ndarray], columns: int, tile: tuple[int, int] = (160, 160)) -> np.ndarray:
-    """Pictures in a grid, BGR; each fitted into (height, width) ``tile`` on black. Raises ValueError if there are none."""
+    """Pictures in a grid, BGR; each fitted into (height, width) ``tile`` on black. Raises ValueError for none."""
     if not tiles:
         raise ValueError("no pictures to show")
     cells = [_fit(picture, tile) for picture in tiles]

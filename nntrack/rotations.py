@@ -39,8 +39,8 @@ def quat_apply(quat: Array, vectors: Array) -> Array:
     xp = array_namespace(quat, vectors)
     axis, real = quat[..., :3], quat[..., 3:]
     axis, vectors = xp.broadcast_arrays(axis, vectors)
-    t = 2 * xp.linalg.cross(axis, vectors)
-    return vectors + real * t + xp.linalg.cross(axis, t)
+    t = 2 * _cross(axis, vectors)
+    return vectors + real * t + _cross(axis, t)
 
 
 def quat_to_rotmat(quat: Array) -> Array:
@@ -75,7 +75,7 @@ def rotmat_to_quat(rotmat: Array) -> Array:
         ],
         axis=-2,
     )
-    best = xp.argmax(xp.linalg.diagonal(outer), axis=-1)
+    best = xp.argmax(xp.stack([outer[..., i, i] for i in range(4)], axis=-1), axis=-1)
     chosen = best[..., None] == xp.arange(4, device=getattr(best, "device", None))  # (..., 4)
     row = xp.sum(xp.where(chosen[..., None], outer, xp.zeros_like(outer)), axis=-2)
     return normalize(row)
@@ -111,13 +111,14 @@ def rot6d_to_rotmat(rot6d: Array) -> Array:
     a = normalize(rot6d[..., :3])
     b = rot6d[..., 3:]
     b = normalize(b - xp.sum(a * b, axis=-1, keepdims=True) * a)
-    return xp.stack([a, b, xp.linalg.cross(a, b)], axis=-1)
+    return xp.stack([a, b, _cross(a, b)], axis=-1)
 
 
 def geodesic_distance(a: Array, b: Array) -> Array:
     """Angle in radians, 0..pi, between the rotations of two unit quaternions (..., 4).
 
-    ``4 atan2(|a - b|, |a + b|)``, with b's sign chosen nearer to a: exact to rounding at 0 and at pi, where an arc cosine loses half the digits.
+    ``4 atan2(|a - b|, |a + b|)``, with b's sign chosen nearer to a: exact to rounding at 0 and at pi, where an arc
+    cosine loses half the digits.
     """
     xp = array_namespace(a, b)
     dot = xp.sum(a * b, axis=-1, keepdims=True)
@@ -166,3 +167,16 @@ def normalize(vectors: Array) -> Array:
     xp = array_namespace(vectors)
     length = xp.sum(vectors * vectors, axis=-1, keepdims=True) ** 0.5
     return vectors / xp.clip(length, 1e-12, None)
+
+
+def _cross(a: Array, b: Array) -> Array:
+    # written out: the namespace's own checks shapes in a way that cannot be traced for ONNX
+    xp = array_namespace(a, b)
+    return xp.stack(
+        [
+            a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1],
+            a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2],
+            a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0],
+        ],
+        axis=-1,
+    )

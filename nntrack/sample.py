@@ -16,7 +16,7 @@ from nntrack import affine
 class Field:
     """One kind of label.
 
-    move: ``move(affine, values)`` gives the values after an affine map of the image; None where the map changes nothing.
+    move: ``move(affine, values)`` gives the values after an affine map of the image; None where a map changes nothing.
     """
 
     name: str
@@ -60,8 +60,8 @@ STRINGS = {
 class Sample:
     """One picture and what is known about it.
 
-    image: (H, W) uint8, grey. labels: values by field name, in the image's frame; a label that is not there is left out.
-    Landmarks may be (68, 2) where no depth is known.
+    image: (H, W) uint8, grey. labels: values by field name, in the image's frame; a label that is not there is left
+    out. Landmarks may be (68, 2) where no depth is known.
     """
 
     image: np.ndarray
@@ -90,7 +90,7 @@ class Sample:
 
 
 def move_labels(matrix: Any, labels: Mapping[str, Any]) -> dict[str, Any]:
-    """All labels (batched or not) after the affine map ``matrix`` (..., 2, 3) of the image; other keys pass unchanged."""
+    """All labels (batched or not) after the map ``matrix`` (..., 2, 3) of the image; other keys pass unchanged."""
     return {
         name: FIELDS[name].move(matrix, value) if name in FIELDS and FIELDS[name].move else value
         for name, value in labels.items()

@@ -1,11 +1,13 @@
 """Samples in HDF5 and back.
 
-One file per dataset, one row per sample: ``image`` (N, H, W) uint8, every field of `sample.FIELDS` as float32, the masks
-``has_<name>`` as bool, the strings of `sample.STRINGS` as UTF-8; attributes tell where it comes from. Everything is
-stored contiguous and uncompressed, so that a batch is a gather from a memory map, and the same samples give the same bytes.
+One file per dataset, one row per sample: ``image`` (N, H, W) uint8, every field of `sample.FIELDS` as float32, the
+masks ``has_<name>`` as bool, the strings of `sample.STRINGS` as UTF-8; attributes tell where it comes from. Everything
+is contiguous and uncompressed, so that a batch is a gather from a memory map; the same samples give the same bytes.
 """
 
+import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,7 +20,9 @@ import numpy as np
 from nntrack.sample import FIELDS, MASKS, STRINGS, Sample
 
 SCHEMA = 1
-_BLOCK = 1 << 24  # bytes copied at a time
+_BLOCK = 1 << 22  # bytes copied at a time
+_IMAGES_AT = 2048  # bytes: where HDF5 puts the first array of a file, the pictures
+_ROW = np.dtype([(n, "<f4", f.shape) for n, f in FIELDS.items()] + [(f"has_{n}", "?") for n in MASKS])
 
 
 @contextmanager
@@ -29,95 +33,123 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         partial = Path(folder) / path.name
         yield partial
+        if path.is_dir():  # a folder does not give way to another by itself
+            os.replace(path, Path(folder) / "replaced")
         os.replace(partial, path)
 
 
 class Writer:
-    """Takes samples one by one and writes them to ``path`` on `close`; memory does not grow with their number.
+    """Takes samples one by one and writes them to ``path`` on `finish`; memory does not grow with their number.
 
-    HDF5 cannot shrink a contiguous array, and how many samples survive is known only at the end; so each column is
-    spooled to a raw file first and copied over block by block.
+    HDF5 cannot shrink a contiguous array, and how many samples survive is known only at the end. So labels and strings
+    are spooled, and the pictures, nearly all of the bytes, are written where they will lie in the finished file; what
+    HDF5 puts around them is made in a file with a hole in their place, and copied over.
     """
 
     def __init__(self, path: Path, spool: Path) -> None:
         self._path = path
         self._spool = spool
         self._stack = ExitStack()
-        self._files: dict[str, BinaryIO] = {}
+        self._images = self._open(path, 1 << 13)  # less than a picture, which then goes past the buffer
+        self._images.seek(_IMAGES_AT)
+        self._rows = self._open(spool / "rows")
+        self._strings = {name: self._open(spool / name) for name in STRINGS}
         self._longest = dict.fromkeys(STRINGS, 1)
-        self._image_shape: tuple[int, ...] | None = None
+        self._image_shape: tuple[int, ...] = ()
         self.count = 0
 
     def append(self, sample: Sample) -> None:
         """Add one sample. Raises ValueError if its image has another shape than those before it."""
         self._check_image(sample)
-        self._raw("image").write(np.ascontiguousarray(sample.image).tobytes())
-        for name, row in FIELDS.items():
-            value = np.zeros(row.shape, np.float32)
-            if name in sample.labels:
-                given = np.asarray(sample.labels[name], np.float32)
-                value[tuple(slice(n) for n in given.shape)] = given
-            self._raw(name).write(value.tobytes())
+        texts = {name: _encode(name, getattr(sample, name)) for name in STRINGS}
+        row = np.zeros((), _ROW)
+        for name, value in sample.labels.items():
+            row[name][tuple(map(slice, np.shape(value)))] = value
         for name in MASKS:
-            self._raw(f"has_{name}").write(bytes([sample.has(name)]))
-        for name in STRINGS:
-            text = getattr(sample, name).encode()
-            if b"\n" in text or b"\0" in text:
-                raise ValueError(f"{name} {text!r} holds a line break or a NUL")
+            row[f"has_{name}"] = sample.has(name)
+        self._images.write(np.ascontiguousarray(sample.image).data)
+        self._rows.write(row.tobytes())
+        for name, text in texts.items():
             self._longest[name] = max(self._longest[name], len(text))
-            self._raw(name).write(text + b"\n")
+            self._strings[name].write(text + b"\n")
         self.count += 1
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Write the HDF5 file. ``attributes`` are stored in the order of their names."""
-        for stream in self._files.values():
-            stream.flush()
-        with h5py.File(self._path, "w", libver="latest") as file:
-            shape = self._image_shape or (0, 0)
-            self._copy(file, "image", shape, np.dtype(np.uint8))
-            for name, row in FIELDS.items():
-                self._copy(file, name, row.shape, np.dtype(np.float32))
-            for name in MASKS:
-                self._copy(file, f"has_{name}", (), np.dtype(np.bool_))
+        frame = self._spool / "frame.h5"
+        with h5py.File(frame, "w", libver="latest") as file:
+            images_at = _reserve(file, "image", (self.count, *(self._image_shape or (0, 0))))
+            self._copy_rows(file)
             for name in STRINGS:
                 self._copy_strings(file, name)
             for name, value in sorted({"schema": SCHEMA, **attributes}.items()):
                 file.attrs[name] = value
+        self._images.flush()
+        if images_at in (_IMAGES_AT, None):
+            end = _IMAGES_AT + self.count * math.prod(self._image_shape)
+            with open(frame, "rb") as stream:
+                self._images.seek(0)
+                self._images.write(stream.read(_IMAGES_AT))
+                stream.seek(end)
+                self._images.seek(end)
+                shutil.copyfileobj(stream, self._images, _BLOCK)
+            self._images.flush()
+        else:  # an HDF5 library that begins otherwise: the slow way round
+            with open(frame, "r+b") as stream:
+                self._images.seek(_IMAGES_AT)
+                stream.seek(images_at)
+                shutil.copyfileobj(self._images, stream, _BLOCK)
+            os.replace(frame, self._path)
 
     def close(self) -> None:
         """Let go of the spooled files."""
         self._stack.close()
 
-    def _raw(self, column: str) -> BinaryIO:
-        if column not in self._files:
-            self._files[column] = self._stack.enter_context(open(self._spool / column, "w+b", buffering=1 << 18))
-        return self._files[column]
+    def _open(self, path: Path, buffer: int = 1 << 18) -> BinaryIO:
+        return self._stack.enter_context(open(path, "w+b", buffering=buffer))
 
     def _check_image(self, sample: Sample) -> None:
         if sample.image.dtype != np.uint8 or sample.image.ndim != 2:
             raise ValueError(f"{sample.name}: the image is {sample.image.dtype} {sample.image.shape}, not grey uint8")
-        if self._image_shape is None:
-            self._image_shape = sample.image.shape
+        self._image_shape = self._image_shape or sample.image.shape
         if sample.image.shape != self._image_shape:
             raise ValueError(f"{sample.name}: the image is {sample.image.shape}, those before {self._image_shape}")
 
-    def _copy(self, file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        target = file.create_dataset(name, (self.count, *shape), dtype)
-        if not self.count:
-            return
-        source = np.memmap(self._spool / name, dtype, "r", shape=(self.count, *shape))
-        step = max(1, _BLOCK // max(1, source[0].nbytes))
+    def _copy_rows(self, file: h5py.File) -> None:
+        kinds = {name: _ROW[name] for name in _ROW.names or ()}
+        targets = {name: file.create_dataset(name, (self.count, *k.shape), k.base) for name, k in kinds.items()}
+        self._rows.seek(0)
+        step = _BLOCK // _ROW.itemsize
         for start in range(0, self.count, step):
-            target[start : start + step] = source[start : start + step]
+            rows = np.frombuffer(self._rows.read(step * _ROW.itemsize), _ROW)
+            for name, target in targets.items():
+                target[start : start + len(rows)] = rows[name]
 
     def _copy_strings(self, file: h5py.File, name: str) -> None:
         target = file.create_dataset(name, (self.count,), h5py.string_dtype("utf-8", self._longest[name]))
-        if not self.count:
-            return
-        self._raw(name).seek(0)
+        self._strings[name].seek(0)
         for start in range(0, self.count, 4096):
-            rows = [self._raw(name).readline()[:-1] for _ in range(min(4096, self.count - start))]
+            rows = [self._strings[name].readline()[:-1] for _ in range(min(4096, self.count - start))]
             target[start : start + 4096] = np.array(rows, dtype=target.dtype)
+
+
+def _encode(name: str, text: str) -> bytes:
+    data = text.encode()
+    if b"\n" in data or b"\0" in data:
+        raise ValueError(f"{name} {text!r} holds a line break or a NUL")
+    return data
+
+
+def _reserve(file: h5py.File, name: str, shape: tuple[int, ...]) -> int | None:
+    """Make an array of bytes that is given its place in the file but not written; returns where, None if empty."""
+    how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    how.set_layout(h5py.h5d.CONTIGUOUS)
+    how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    how.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    how.set_obj_track_times(False)
+    space = h5py.h5s.create_simple(shape)
+    made = h5py.h5d.create(file.id, name.encode(), h5py.h5t.NATIVE_UINT8, space, dcpl=how)
+    return made.get_offset()
 
 
 @contextmanager
@@ -138,6 +170,17 @@ def write(path: str | os.PathLike[str], samples: Iterable[Sample], attributes: M
             writer.append(sample)
         writer.finish(attributes)
         return writer.count
+
+
+def read_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Where a dataset comes from, without reading its samples. Raises as `Stored`."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro` or `dvc pull {path}`")
+    try:
+        with h5py.File(path, "r") as file:
+            return dict(file.attrs)
+    except OSError as error:
+        raise ValueError(f"{path} is not a dataset of this project: {error}") from error
 
 
 class Stored:

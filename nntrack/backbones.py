@@ -1,0 +1,149 @@
+"""Backbones: a grey picture (B, 1, H, W) to features (B, channels). Each is a builder and its entry in `BACKBONES`."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+
+class Backbone(nn.Module):
+    """Layers, then the mean over the picture. ``channels``: length of the feature vector."""
+
+    def __init__(self, layers: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.layers = layers
+        self.channels = channels
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 1, H, W) to (B, channels)."""
+        return self.layers(x).mean(dim=(2, 3))
+
+
+def conv(
+    inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
+) -> nn.Sequential:
+    """Convolution, BatchNorm and, if wanted, ReLU."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if relu else []))
+
+
+def mobilenet_v1(width: float) -> Backbone:
+    """Howard et al. 2017: depthwise and pointwise convolutions in turn; 1024 * width features."""
+
+    def scaled(channels: int) -> int:
+        return max(8, round(channels * width / 8) * 8)
+
+    plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+    before = scaled(32)
+    layers = [conv(1, before, stride=2)]
+    for channels, stride in plan:
+        layers += [conv(before, before, stride=stride, groups=before), conv(before, scaled(channels), size=1)]
+        before = scaled(channels)
+    return Backbone(nn.Sequential(*layers), before)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a shortcut (He et al. 2016, "basic block")."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv(inputs, outputs, stride=stride), conv(outputs, outputs, relu=False))
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else conv(inputs, outputs, size=1, stride=stride, relu=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet18(width: float) -> Backbone:
+    """He et al. 2016 with 64 * width channels in the first stage; 512 * width features."""
+    channels = [max(8, round(64 * width * 2**stage / 8) * 8) for stage in range(4)]
+    layers: list[nn.Module] = [conv(1, channels[0], size=7, stride=2), nn.MaxPool2d(3, 2, 1)]
+    before = channels[0]
+    for stage, after in enumerate(channels):
+        layers += [ResidualBlock(before, after, 1 if stage == 0 else 2), ResidualBlock(after, after, 1)]
+        before = after
+    return Backbone(nn.Sequential(*layers), before)
+
+
+class RepBlock(nn.Module):
+    """A 3x3, a 1x1 and, where shapes allow, an identity branch, each with BatchNorm, summed, then ReLU.
+
+    Trains like a small residual net; `fuse` makes it one 3x3 convolution (Ding et al. 2021, "RepVGG").
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.dense = conv(inputs, outputs, stride=stride, relu=False)
+        self.point = conv(inputs, outputs, size=1, stride=stride, relu=False)
+        self.skip = nn.BatchNorm2d(inputs) if stride == 1 and inputs == outputs else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        branches = self.dense(x) + self.point(x)
+        return torch.relu(branches if self.skip is None else branches + self.skip(x))
+
+    def fused(self) -> nn.Sequential:
+        """The same function of eval mode as one convolution and ReLU."""
+        weight, bias = _folded(self.dense[0].weight, self.dense[1])
+        point, point_bias = _folded(self.point[0].weight, self.point[1])
+        weight, bias = weight + nn.functional.pad(point, [1, 1, 1, 1]), bias + point_bias
+        if self.skip is not None:
+            unit = torch.zeros_like(weight)
+            unit[range(len(unit)), range(len(unit)), 1, 1] = 1
+            skip, skip_bias = _folded(unit, self.skip)
+            weight, bias = weight + skip, bias + skip_bias
+        old = self.dense[0]
+        new = nn.Conv2d(old.in_channels, old.out_channels, 3, old.stride, 1).to(weight)
+        new.weight.data, new.bias.data = weight, bias
+        return nn.Sequential(new, nn.ReLU(inplace=True))
+
+
+def repvgg(width: float) -> Backbone:
+    """Plain dense 3x3 convolutions of re-parameterised blocks; 256 * width features."""
+    channels = [max(8, round(c * width / 8) * 8) for c in (16, 32, 64, 128, 256)]
+    layers: list[nn.Module] = [RepBlock(1, channels[0], stride=2)]
+    for before, after, count in zip(channels, channels[1:], (1, 2, 3, 1), strict=False):
+        layers += [RepBlock(before, after, stride=2), *(RepBlock(after, after) for _ in range(count))]
+    return Backbone(nn.Sequential(*layers), channels[-1])
+
+
+BACKBONES: dict[str, Callable[[float], Backbone]] = {
+    "mobilenet_v1": mobilenet_v1,
+    "repvgg": repvgg,
+    "resnet18": resnet18,
+}
+
+
+def build(name: str, width: float) -> Backbone:
+    """A backbone by its name. Raises ValueError, listing the names, for an unknown one."""
+    if name not in BACKBONES:
+        raise ValueError(f"no backbone is called '{name}'; known: {', '.join(BACKBONES)}")
+    return BACKBONES[name](width)
+
+
+def fuse(module: nn.Module) -> None:
+    """Replace every block inside ``module`` that knows a faster form of its eval mode; there is no way back."""
+    for name, child in module.named_children():
+        if isinstance(child, RepBlock):
+            setattr(module, name, child.fused())
+        else:
+            fuse(child)
+
+
+def cell_centres(height: int, width: int) -> torch.Tensor:
+    """Centres (height * width, 2) x, y of the cells of a grid over a picture, edges at -1 and 1; rows first."""
+    y = (2 * torch.arange(height) + 1) / height - 1
+    x = (2 * torch.arange(width) + 1) / width - 1
+    return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
+
+
+@torch.no_grad()
+def _folded(weight: torch.Tensor, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of a convolution followed by a BatchNorm in eval mode."""
+    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return (weight * gain[:, None, None, None]).detach(), (norm.bias - norm.running_mean * gain).detach()

@@ -1,0 +1,106 @@
+"""Stored samples to batches on the device: a weighted mixture of datasets, drawn by a generator that is passed in.
+
+A batch is a dict of tensors: ``image`` (B, 1, H, W) uint8; every field of `sample.FIELDS`, float32, in pixels of the
+stored image; ``has_<mask>`` (B,) bool for every mask of `sample.MASKS`; ``index`` (B,) int64, by which `Mixture.names`
+tells whose samples they are.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nntrack.sample import FIELDS, MASKS
+from nntrack.store import Stored
+
+Batch = dict[str, torch.Tensor]
+
+
+class Part(NamedTuple):
+    """Some rows of one dataset, and how many of a batch's samples shall come from them, relative to the other parts."""
+
+    stored: Stored
+    rows: np.ndarray
+    share: float = 1.0
+
+
+class Mixture:
+    """Several parts of datasets as one numbered collection of samples.
+
+    Images stay on disk behind memory maps; labels lie on ``device``. Parts without rows or with share 0 are left out.
+    Raises ValueError if nothing is left, or if images differ in size.
+    """
+
+    def __init__(self, parts: Sequence[Part], device: torch.device | str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._parts = [part for part in parts if len(part.rows) and part.share > 0]
+        if not self._parts:
+            files = ", ".join(str(part.stored.path) for part in parts) or "no dataset at all"
+            raise ValueError(f"there is no sample to draw from in {files}: use another dataset or raise its limit")
+        sizes = {part.stored.image.shape[1:] for part in self._parts}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"images of the datasets differ in size: {sorted(sizes)}; convert all with the same settings"
+            )
+        self.image_size: tuple[int, int] = sizes.pop()  # height, width
+        self._counts = np.array([len(part.rows) for part in self._parts])
+        self._starts = np.cumsum(self._counts) - self._counts
+        share = torch.tensor([part.share for part in self._parts], dtype=torch.float64)
+        self._shares = share / share.sum()
+        self._labels = self._load_labels()
+
+    def _load_labels(self) -> Batch:
+        columns = {name: [part.stored.labels[name][part.rows] for part in self._parts] for name in FIELDS}
+        columns |= {f"has_{name}": [part.stored.masks[name][part.rows] for part in self._parts] for name in MASKS}
+        return {name: torch.from_numpy(np.concatenate(parts)).to(self._device) for name, parts in columns.items()}
+
+    def __len__(self) -> int:
+        return int(self._counts.sum())
+
+    def labels(self, name: str) -> torch.Tensor:
+        """One field or mask of all samples, in the collection's order."""
+        return self._labels[name]
+
+    def draw(self, size: int, generator: torch.Generator) -> torch.Tensor:
+        """Numbers (size,) of random samples: a part by its share, then any of its rows. ``generator`` is the CPU's."""
+        part = torch.multinomial(self._shares, size, replacement=True, generator=generator)
+        within = torch.rand(size, dtype=torch.float64, generator=generator)
+        counts, starts = torch.from_numpy(self._counts)[part], torch.from_numpy(self._starts)[part]
+        return starts + torch.minimum((within * counts).long(), counts - 1)
+
+    def batch(self, index: torch.Tensor) -> Batch:
+        """The samples of these numbers (B,), in their order."""
+        moved = index.to(self._device, non_blocking=True)
+        batch = {name: column[moved] for name, column in self._labels.items()}
+        image = torch.from_numpy(self._images(index.numpy()))
+        if self._device.type == "cuda":
+            image = image.pin_memory()
+        batch["image"] = image.to(self._device, non_blocking=True)[:, None]
+        batch["index"] = moved
+        return batch
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All samples once, in batches of ``size``."""
+        for start in range(0, len(self), size):
+            yield self.batch(torch.arange(start, min(start + size, len(self))))
+
+    def names(self, index: torch.Tensor) -> list[str]:
+        """The samples' names, for messages."""
+        found = []
+        for number in index.tolist():
+            part = int(np.searchsorted(self._starts, number, side="right")) - 1
+            stored, rows, _ = self._parts[part]
+            found.append(f"{stored.path.stem}:{stored.strings['name'][rows[number - self._starts[part]]]}")
+        return found
+
+    def _images(self, index: np.ndarray) -> np.ndarray:
+        images = np.empty((len(index), *self.image_size), np.uint8)
+        # in the order of the file, so that a cold disk is read forward
+        order = np.argsort(index, kind="stable")
+        owners = np.searchsorted(self._starts, index[order], side="right") - 1
+        for number in np.unique(owners):
+            places = order[owners == number]
+            part = self._parts[number]
+            images[places] = part.stored.image[part.rows[index[places] - self._starts[number]]]
+        return images

@@ -1,0 +1,60 @@
+"""The deformable face model: 68 landmarks = mean + shape modes + expression modes, in the head frame.
+
+Unit: head radii (100 mm). The origin is between the eyes. Modes are scaled so that a weight has unit variance over the
+people (shape) or the moments (expression) that the model was learnt from; see `facemodel_fit` for how.
+"""
+
+import io
+import os
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nntrack.landmarks import COUNT
+
+
+@dataclass(frozen=True)
+class FaceModel:
+    """mean (68, 3), shape_basis (n, 68, 3), expression_basis (m, 68, 3): float32. Modes that the data lack are zero.
+
+    Raises ValueError for a wrong shape.
+    """
+
+    mean: np.ndarray
+    shape_basis: np.ndarray
+    expression_basis: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check the shapes."""
+        for name, rank in (("mean", 2), ("shape_basis", 3), ("expression_basis", 3)):
+            shape = np.shape(getattr(self, name))
+            if len(shape) != rank or shape[-2:] != (COUNT, 3):
+                raise ValueError(f"{name} of the face model has shape {shape}, expected (..., {COUNT}, 3)")
+
+    def landmarks(self, shape: Any, expression: Any) -> np.ndarray:
+        """Landmarks (..., 68, 3) in the head frame for weights (..., n) and (..., m)."""
+        offsets = np.tensordot(shape, self.shape_basis, 1) + np.tensordot(expression, self.expression_basis, 1)
+        return self.mean + offsets
+
+
+def save(path: str | os.PathLike[str], model: FaceModel) -> None:
+    """Write an .npz whose bytes depend on the model alone (zip members carry a fixed date)."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for row in fields(model):
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(getattr(model, row.name), np.float32))
+            archive.writestr(zipfile.ZipInfo(f"{row.name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue())
+
+
+def load(path: str | os.PathLike[str]) -> FaceModel:
+    """Read what `save` wrote. Raises FileNotFoundError or ValueError, naming the file."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro facemodel`")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return FaceModel(**{row.name: arrays[row.name] for row in fields(FaceModel)})
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a face model of this project: {error}") from error

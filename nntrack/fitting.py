@@ -1,0 +1,244 @@
+"""The training loop, for any network: it is told what to learn by a `Task` and leaves the best averaged weights.
+
+The averaged weights (EMA) are what is validated, chosen and handed back. Devices and precision are lightning-fabric's;
+the loop is all here.
+"""
+
+import copy
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from dvclive import Live
+from lightning_fabric import Fabric
+from torch import nn
+from tqdm import tqdm
+
+from nntrack.config import Schedule
+from nntrack.dataset import Batch, Mixture
+
+LOG_EVERY = 20  # steps
+CLIP = 5.0  # norm that gradients are clipped to: a step after an outlier, not a jump
+SLOW = 0.1  # share of the learning rate that `Task.slow` parameters have
+LAST_SHARE = 0.01  # of the learning rate, at the last step
+RAMP = (0.3, 0.6)  # shares of the steps between which late losses come in
+
+Values = dict[str, tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What there is to learn.
+
+    net: takes ``batch["image"]``.
+    train, valid: samples to learn from, and to choose the weights by (None: the last weights are taken).
+    prepare: a batch of the dataset to one for net and losses; varied if a generator is given.
+    total: ``(prediction, batch, ramp)`` to the loss and its parts.
+    values: ``(prediction, batch)`` to values per sample and whether each counts; from their means ``score`` makes the
+    number to choose by, the lower the better.
+    slow: the parameters whose names begin so learn at a tenth of the rate.
+    """
+
+    net: nn.Module
+    train: Mixture
+    valid: Mixture | None
+    prepare: Callable[[Batch, torch.Generator | None], Batch]
+    total: Callable[[Batch, Batch, float], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+    values: Callable[[Batch, Batch], Values]
+    score: Callable[[Mapping[str, float]], float]
+    slow: tuple[str, ...] = ()
+
+
+class Run(NamedTuple):
+    """How to compute. precision: lightning-fabric's name. threads: another count changes the last bits."""
+
+    seed: int
+    threads: int
+    precision: str
+
+
+def device() -> torch.device:
+    """Where training happens."""
+    return Fabric(accelerator="auto", devices=1).device
+
+
+def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """What ``build`` returns, its random start decided by ``seed`` alone."""
+    # layers draw from the global generator; it is left as it was
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+def fit(task: Task, schedule: Schedule, lr: float, run: Run, live_folder: str | os.PathLike[str]) -> Batch:
+    """Train ``task.net`` and return the best averaged weights, a state dict on the CPU.
+
+    Curves go to ``live_folder`` (dvclive). The same arguments give the same weights and files on the same machine.
+    Raises ValueError, naming step and samples, if the loss is no longer a number.
+    """
+    with _settings(run.threads), Live(str(live_folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
+        return _Loop(task, schedule, lr, run, live).run()
+
+
+class Average:
+    """Exponential moving average of a net's parameters and buffers; ``net`` is a copy that holds it."""
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        self._decay = decay
+        self._steps = 0
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        """Move toward ``net``; at first faster, so that the random start is soon forgotten."""
+        self._steps += 1
+        decay = min(self._decay, self._steps / (self._steps + 9))
+        mine, theirs = list(_tensors(self.net)), list(_tensors(net))
+        torch._foreach_lerp_(
+            [t for t in mine if t.is_floating_point()], [t for t in theirs if t.is_floating_point()], 1 - decay
+        )
+        for own, other in zip(mine, theirs, strict=True):
+            if not own.is_floating_point():
+                own.copy_(other)
+
+
+def share_of_lr(step: int, schedule: Schedule) -> float:
+    """Of the learning rate at a step (0 is the first): a linear rise, then half a cosine down."""
+    if step < schedule.warmup_steps:
+        return (step + 1) / schedule.warmup_steps
+    done = (step - schedule.warmup_steps) / max(1, schedule.steps - schedule.warmup_steps)
+    cosine = 0.5 * (1 + torch.cos(torch.tensor(done * torch.pi, dtype=torch.float64)).item())
+    return LAST_SHARE + (1 - LAST_SHARE) * cosine
+
+
+def groups(net: nn.Module, weight_decay: float, slow: tuple[str, ...]) -> list[dict]:
+    """Parameter groups in the net's order: biases and norms do not decay, ``slow`` ones have their own rate."""
+    found: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in net.named_parameters():
+        found.setdefault((parameter.ndim > 1, name.startswith(slow) if slow else False), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": weight_decay if decays else 0.0, "share": SLOW if is_slow else 1.0}
+        for (decays, is_slow), parameters in found.items()
+    ]
+
+
+@dataclass
+class _Watch:
+    """Looks at losses some steps late: reading one at every step would keep an accelerator waiting."""
+
+    train: Mixture
+    pending: list[tuple[int, torch.Tensor, torch.Tensor]] = field(default_factory=list)
+
+    def check(self) -> None:
+        for step, loss, index in self.pending:
+            if not torch.isfinite(loss):
+                names = ", ".join(self.train.names(index))
+                raise ValueError(
+                    f"the loss became {loss.item()} at step {step}; lower the learning rate, or look at the samples of "
+                    f"its batch: {names}"
+                )
+        self.pending.clear()
+
+
+class _Loop:
+    def __init__(self, task: Task, schedule: Schedule, lr: float, run: Run, live: Live) -> None:
+        self.task, self.schedule, self.lr, self.live = task, schedule, lr, live
+        self.fabric = Fabric(accelerator="auto", devices=1, precision=run.precision)
+        net = task.net.to(self.fabric.device, memory_format=torch.channels_last)
+        self.average = Average(net, schedule.ema_decay)
+        optimizer = torch.optim.AdamW(groups(net, schedule.weight_decay, task.slow), lr=lr, fused=True)
+        self.net, self.optimizer = self.fabric.setup(net, optimizer)
+        self.draws = torch.Generator().manual_seed(run.seed)
+        self.variations = torch.Generator(self.fabric.device).manual_seed(run.seed)
+        self.watch = _Watch(task.train)
+        self.best: Batch | None = None
+        self.best_score = float("inf")
+
+    def run(self) -> Batch:
+        self.net.train()
+        with tqdm(range(1, self.schedule.steps + 1), unit="step", mininterval=1.0) as bar:
+            for step in bar:
+                loss, parts = self.learn(step)
+                last = step == self.schedule.steps
+                if last or step % LOG_EVERY == 0:
+                    self.watch.check()
+                    bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+                    self.log(
+                        step, "train", {"loss": loss.item(), **{name: part.item() for name, part in parts.items()}}
+                    )
+                if self.task.valid is not None and (last or step % self.schedule.validate_every == 0):
+                    self.watch.check()
+                    self.validate(step)
+        return self.best if self.best is not None else _weights(self.average.net)
+
+    def learn(self, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * group["share"] * share_of_lr(step - 1, self.schedule)
+        index = self.task.train.draw(self.schedule.batch_size, self.draws)
+        batch = self.task.prepare(self.task.train.batch(index), self.variations)
+        start, end = (self.schedule.steps * share for share in RAMP)
+        loss, parts = self.task.total(
+            self.net(batch["image"]), batch, min(1.0, max(0.0, (step - start) / (end - start)))
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        self.fabric.clip_gradients(self.net, self.optimizer, max_norm=CLIP, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.average.update(self.net.module)
+        loss = loss.detach()
+        self.watch.pending.append((step, loss, index))
+        return loss, {name: part.detach() for name, part in parts.items()}
+
+    @torch.no_grad()
+    def validate(self, step: int) -> None:
+        sums: dict[str, torch.Tensor] = {}
+        counts: dict[str, torch.Tensor] = {}
+        for plain in self.task.valid.in_order(self.schedule.batch_size):
+            batch = self.task.prepare(plain, None)
+            with self.fabric.autocast():
+                prediction = self.average.net(batch["image"])
+            for name, (values, valid) in self.task.values(prediction, batch).items():
+                sums[name] = sums.get(name, 0) + values.double().sum()
+                counts[name] = counts.get(name, 0) + valid.sum()
+        means = {name: (sums[name] / counts[name].clamp_min(1)).item() for name in sums}
+        score = self.task.score(means)
+        self.log(step, "valid", {"score": score, **means})
+        if score < self.best_score:
+            self.best_score, self.best = score, _weights(self.average.net)
+
+    def log(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        self.live.step = step
+        for name, value in values.items():
+            self.live.log_metric(f"{kind}/{name}", round(value, 6))
+        self.live.sync()
+
+
+def _weights(net: nn.Module) -> Batch:
+    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+
+
+def _tensors(net: nn.Module) -> Iterator[torch.Tensor]:
+    yield from net.parameters()
+    yield from net.buffers()
+
+
+@contextmanager
+def _settings(threads: int) -> Iterator[None]:
+    """Torch's global switches for training, put back at the end."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # without it matrix products on CUDA differ between runs
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a help in finding bugs that costs time
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = fill

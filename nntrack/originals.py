@@ -1,0 +1,60 @@
+"""The file formats of the original archives, for writing: zip, JPEG, .mat and .npz with the same bytes every time."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from scipy.io import savemat
+
+_DATE = (2016, 1, 1, 0, 0, 0)
+# The first 116 bytes of a .mat are text, where SciPy puts the time of writing.
+_MAT_TEXT = b"MATLAB 5.0 MAT-file".ljust(116)
+
+
+class ZipWriter:
+    """A zip whose bytes depend on names and contents alone."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._zip = zipfile.ZipFile(path, "w")
+
+    def __enter__(self) -> "ZipWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._zip.close()
+
+    def add(self, name: str, data: bytes) -> None:
+        """Add one member; pictures and .npz, which are compressed already, are stored as they are."""
+        member = zipfile.ZipInfo(name, _DATE)
+        member.external_attr = 0x20  # the archive attribute of DOS, as in the originals
+        packed = name.endswith((".jpg", ".npz"))
+        self._zip.writestr(member, data, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
+
+
+def jpeg(image: np.ndarray, quality: int) -> bytes:
+    """An image (H, W) or (H, W, 3) BGR, uint8, encoded."""
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def mat(arrays: Mapping[str, Any]) -> bytes:
+    """A MATLAB 5 file."""
+    stream = io.BytesIO()
+    savemat(stream, dict(arrays))
+    return _MAT_TEXT + stream.getvalue()[len(_MAT_TEXT) :]
+
+
+def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """A compressed .npz; quick to write rather than small."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        for name, value in arrays.items():
+            part = io.BytesIO()
+            np.lib.format.write_array(part, np.ascontiguousarray(value), allow_pickle=False)
+            member = zipfile.ZipInfo(f"{name}.npy", _DATE)
+            file.writestr(member, part.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1)
+    return stream.getvalue()

@@ -1,0 +1,147 @@
+"""What readers share: options, the account of what was kept and dropped, .mat files and pictures, crops.
+
+A reader is a module with ``LICENCE`` (what a user must know) and ``read(archive, options, tally) -> Iterator[Sample]``.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.io import loadmat
+
+from nntrack import affine
+from nntrack.archive import Damaged
+from nntrack.images import decode_grey, warp
+from nntrack.landmarks import square_around
+from nntrack.readers._parallel import Work, in_order
+from nntrack.sample import Sample, move_labels
+
+_MESSAGES = 20  # of damaged members, kept for people to read
+_JPEG_TAIL = 4096  # bytes in which the end marker must be found: some writers pad
+
+
+@dataclass(frozen=True)
+class Options:
+    """limit: at most so many samples. size, margin: of stored crops (px; share of the square about the face box).
+
+    stride: every so manyth frame of a video. seed: of random crops. workers: processes; None means one per core.
+    """
+
+    limit: int | None = None
+    size: int = 192
+    margin: float = 1.5
+    stride: int = 1
+    seed: int = 0
+    workers: int | None = None
+
+
+class Drop(NamedTuple):
+    """Why ``count`` samples are left out. damaged: they should have been usable; otherwise a rule sorts them out."""
+
+    reason: str
+    damaged: bool = False
+    message: str = ""
+    count: int = 1
+
+
+@dataclass
+class Tally:
+    """What became of an archive's samples.
+
+    total: how many there were to look at, as far as known at the start. also_used: the terms of what a reader used
+    beside the archive.
+    """
+
+    total: int = 0
+    kept: int = 0
+    bad: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    messages: list[str] = field(default_factory=list)
+    also_used: list[str] = field(default_factory=list)
+
+    @property
+    def seen(self) -> int:
+        """Samples accounted for so far."""
+        return self.kept + self.dropped.total()
+
+    def drop(self, drop: Drop) -> None:
+        """Count samples that are left out."""
+        self.dropped[drop.reason] += drop.count
+        if drop.damaged:
+            self.bad += drop.count
+            if len(self.messages) < _MESSAGES:
+                self.messages.append(drop.message or drop.reason)
+
+
+Outcome = Sample | Drop
+
+
+def collect(work: Work, context: Any, tasks: Sequence[Any], options: Options, tally: Tally) -> Iterator[Sample]:
+    """Run ``work`` on every task and yield the samples in order, counting everything, until the limit is reached."""
+    if options.limit is not None and options.limit <= tally.kept:
+        return
+    for outcomes in in_order(work, context, tasks, options.workers):
+        for outcome in outcomes:
+            if isinstance(outcome, Drop):
+                tally.drop(outcome)
+                continue
+            tally.kept += 1
+            yield outcome
+            if tally.kept == options.limit:
+                return
+
+
+def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """Runs of ``size`` items."""
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def load_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """The arrays named in ``shapes`` of a MATLAB file, as float64 in those shapes (Exp_Para is uint8 in places).
+
+    Raises `Damaged`, naming the member and the key, if one is missing, has other numbers of elements, or is not finite.
+    """
+    try:
+        content = loadmat(io.BytesIO(data), variable_names=list(shapes))
+    # SciPy raises nearly anything on a damaged file
+    except Exception as error:
+        raise Damaged(f"{name} cannot be read: {error}") from error
+    arrays = {}
+    for key, shape in shapes.items():
+        if key not in content:
+            raise Damaged(f"{name} lacks {key}")
+        found = content[key]
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or found.size != np.prod(shape):
+            kind = getattr(found, "dtype", type(found))
+            raise Damaged(f"{name}: {key} is {kind} {np.shape(found)}, expected {shape}")
+        arrays[key] = found.reshape(shape).astype(np.float64)
+        if not np.isfinite(arrays[key]).all():
+            raise Damaged(f"{name}: {key} holds a number that is not finite")
+    return arrays
+
+
+def decode(data: bytes, name: str) -> np.ndarray:
+    """A grey picture (H, W); raises `Damaged`, naming the member, if it cannot be decoded or is cut short."""
+    # OpenCV fills what a cut JPEG lacks with grey and says nothing
+    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-_JPEG_TAIL:]:
+        raise Damaged(f"{name} is cut short")
+    try:
+        return decode_grey(data)
+    except ValueError as error:
+        raise Damaged(f"{name}: {error}") from error
+
+
+def cut(
+    images: Sequence[np.ndarray], labels: Mapping[str, np.ndarray], face: np.ndarray, size: int, margin: float
+) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """Training crops (size, size) and their labels, the new ``roi`` among them.
+
+    face: boxes xyxy (n, 4) in the images' frames. The roi is the square about the face, the crop ``margin`` times it.
+    """
+    target = np.broadcast_to(np.array([0.0, 0.0, size, size]), face.shape)
+    matrices = affine.box_to_box(square_around(face, margin), target)  # (n, 2, 3)
+    crops = [warp(image, matrix, (size, size)) for image, matrix in zip(images, matrices, strict=True)]
+    return crops, move_labels(matrices, {**labels, "roi": square_around(face)})

@@ -1,0 +1,122 @@
+"""Work on all cores, in order: what readers do with an archive, chunk by chunk.
+
+Results come back in the order of the tasks, so they do not depend on the number of workers, and only a few chunks are
+in flight, so memory does not grow with the archive. Pictures travel through memory that workers share with this process
+where processes are forked; a pipe would cost as much as decoding them.
+"""
+
+import math
+import mmap
+import multiprocessing
+import os
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from nntrack.sample import Sample
+
+Work = Callable[[Any, Any], Sequence[Any]]  # (context, task) -> outcomes, samples among them
+_SLOT = 4 << 20  # bytes of shared memory per chunk in flight; pictures beyond it go through the pipe
+
+
+class _Parked(NamedTuple):
+    """Where in a slot a picture is."""
+
+    start: int
+    shape: tuple[int, ...]
+
+
+def in_order(work: Work, context: Any, tasks: Sequence[Any], workers: int | None) -> Iterator[Sequence[Any]]:
+    """``work(context, task)`` for every task, in order. ``context`` goes to each process once.
+
+    workers: processes, None for one per core; one, or a single task, is done in this process. Raises RuntimeError if a
+    worker process dies.
+    """
+    workers = min(workers or _cores(), len(tasks))
+    if workers <= 1:
+        yield from (work(context, task) for task in tasks)
+        return
+    in_flight = workers + 3
+    method, threads = _start_method(), cv2.getNumThreads()
+    cv2.setNumThreads(1)  # ends OpenCV's threads: a forked worker would wait for them for ever
+    slots = [mmap.mmap(-1, _SLOT) for _ in range(in_flight)] if method.get_start_method() == "fork" else None
+    _process.update(work=work, context=context, slots=slots)  # a forked worker finds it there
+    arguments = () if slots else (work, context)
+    pending: deque[tuple[int, Future[Sequence[Any]]]] = deque()
+    with ProcessPoolExecutor(workers, method, _enter, arguments) as pool:
+        try:
+            for number, task in enumerate(tasks):
+                slot = number % in_flight
+                if len(pending) == in_flight:
+                    yield _take(slots, *pending.popleft())
+                pending.append((slot, pool.submit(_run, task, slot)))
+            while pending:
+                yield _take(slots, *pending.popleft())
+        except BrokenProcessPool as error:
+            raise RuntimeError("a worker process died (out of memory?); run again, or with fewer workers") from error
+        finally:
+            for _, future in pending:
+                future.cancel()
+            cv2.setNumThreads(threads)
+
+
+_process: dict[str, Any] = {}  # what a worker process works with
+
+
+def _enter(*given: Any) -> None:
+    cv2.setNumThreads(1)
+    if given:
+        _process.update(work=given[0], context=given[1], slots=None)
+
+
+def _run(task: Any, slot: int) -> Sequence[Any]:
+    outcomes = _process["work"](_process["context"], task)
+    if _process["slots"] is not None:
+        memory, start = np.frombuffer(_process["slots"][slot], np.uint8), 0
+        for sample in outcomes:
+            if isinstance(sample, Sample) and start + sample.image.size <= _SLOT:
+                size = sample.image.size
+                memory[start : start + size] = sample.image.ravel()
+                _swap_image(sample, _Parked(start, sample.image.shape))
+                start += size
+    return outcomes
+
+
+def _take(slots: list[mmap.mmap] | None, slot: int, future: Future[Sequence[Any]]) -> Sequence[Any]:
+    outcomes = future.result()
+    for sample in outcomes:
+        if isinstance(sample, Sample) and isinstance(sample.image, _Parked):
+            start, shape = sample.image
+            # copied, because the slot is used again
+            _swap_image(sample, np.frombuffer(slots[slot], np.uint8, math.prod(shape), start).reshape(shape).copy())
+    return outcomes
+
+
+def _swap_image(sample: Sample, image: Any) -> None:
+    """Another image in a frozen sample, without its checks: they have been made, and are not cheap."""
+    vars(sample)["image"] = image
+
+
+def _cores() -> int:
+    with suppress(AttributeError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start_method() -> multiprocessing.context.BaseContext:
+    """Forking saves every worker its imports, but is only safe in a process without other threads."""
+    methods = multiprocessing.get_all_start_methods()
+    if sys.platform == "linux" and threading.active_count() == 1 and "torch" not in sys.modules:
+        # NumPy's own threads are stopped by its fork handlers
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")

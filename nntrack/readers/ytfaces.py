@@ -1,0 +1,231 @@
+"""YouTube Faces with facial keypoints (Kaggle): videos with 68 machine-made landmarks in three dimensions, no pose.
+
+The pose is that of a rigid, robust fit of the neutral head to the landmarks. Frames whose landmarks do not make a face,
+jump, or lie outside the picture are left out, and of the others every ``stride``-th is kept.
+"""
+
+import csv
+import math
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import cv2
+import numpy as np
+
+from nntrack.archive import Damaged, Member, copy_member, folder_files, list_zip
+from nntrack.landmarks import COUNT, EYE_CORNERS, face_box
+from nntrack.readers import _rigid
+from nntrack.readers._format import Drop, Options, Outcome, Tally, collect, cut
+from nntrack.sample import Sample
+
+LICENCE = "YouTube Faces with facial keypoints: CC0"
+TABLES = ("youtube_faces_with_keypoints_full.csv", "youtube_faces_with_keypoints_large.csv")
+# What a plausible fit keeps within, head radii (100 mm). People differ by 0.05 from the neutral head and an open mouth
+# moves a third of the landmarks by 0.3, so these bounds cut off what is no face.
+MAX_MISFIT = 0.30  # rms, from the neutral head
+MAX_CHANGE = 0.20  # rms, from the median shape of the video
+MAX_JUMP = 0.35  # rms, from the nearer of the two neighbouring frames
+MAX_OUTSIDE = 0.5  # of any landmark outside the picture
+_IN_MEMORY = 1 << 24  # bytes: larger videos are unpacked to a temporary file
+
+
+class Video(NamedTuple):
+    """One .npz: a file, or a member of a zip. frames: as the table has it, 1 where it does not say."""
+
+    name: str
+    person: str
+    frames: int
+    file: Path
+    member: Member | None
+
+
+def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
+    """Training crops, grouped by person. Raises ValueError if the folder lacks the table or holds no video."""
+    rows = _read_tables(archive)
+    found = _find_videos(archive)
+    tasks: list[Video | Drop] = []
+    for name, (person, frames) in sorted(rows.items()):
+        if name not in found:
+            tasks.append(Drop("video not in the archive", count=frames))
+        else:
+            tasks.append(Video(name, person, frames, *found[name]))
+    tasks += [Drop("video not in the table") for name in found if name not in rows]
+    tally.total = sum(task.frames if isinstance(task, Video) else task.count for task in tasks)
+    return collect(_read_video, options, tasks, options, tally)
+
+
+def _read_tables(folder: Path) -> dict[str, tuple[str, int]]:
+    """videoID -> person, number of frames. Columns that vary between releases are not relied on."""
+    tables = [path for path in folder_files(folder) if path.name in TABLES] if folder.is_dir() else []
+    if not tables:
+        raise ValueError(f"{folder} is not the folder of this dataset: it holds no {' nor '.join(TABLES)}")
+    rows = {}
+    for path in tables:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            for row in csv.DictReader(stream):
+                if not row.get("videoID") or not row.get("personName"):
+                    raise ValueError(f"{path} has a row without videoID or personName: {row}")
+                rows[row["videoID"]] = row["personName"], _count(row.get("videoDuration"))
+    return rows
+
+
+def _count(text: str | None) -> int:
+    try:
+        number = float(text or "nan")
+    except ValueError:
+        number = math.nan
+    return max(1, int(number)) if math.isfinite(number) else 1
+
+
+def _find_videos(folder: Path) -> dict[str, tuple[Path, Member | None]]:
+    """videoID -> where it is; an unpacked file goes before a zip's member."""
+    files = folder_files(folder)
+    found: dict[str, tuple[Path, Member | None]] = {}
+    for path in files:
+        if path.suffix == ".npz":
+            found.setdefault(path.stem, (path, None))
+    for path in files:
+        if path.suffix == ".zip":
+            for member in list_zip(path):
+                stem, _, suffix = member.name.rpartition("/")[2].rpartition(".")
+                if suffix == "npz" and not stem.startswith("."):
+                    found.setdefault(stem, (path, member))
+    if not found:
+        raise ValueError(f"{folder} holds no video: neither a zip with .npz files nor such files, unpacked")
+    return found
+
+
+def _read_video(options: Options, video: Video | Drop) -> list[Outcome]:
+    if isinstance(video, Drop):
+        return [video]
+    try:
+        with ExitStack() as stack:
+            arrays = _Arrays(stack, video)
+            landmarks = arrays.landmarks()
+            verdicts = judge(landmarks, arrays.size)
+            frames = range(0, len(landmarks), options.stride)
+            good = [i for i in frames if verdicts[i] is None]
+            images = arrays.grey(good)
+    except Damaged as error:
+        return [Drop("damaged", True, str(error), video.frames)]
+    samples = iter(_label(video, options, good, landmarks[good], images) if good else ())
+    outcomes = [verdicts[i] or next(samples) for i in frames]
+    thinned = len(landmarks) - len(frames)
+    return [*outcomes, Drop("neighbour of a kept frame", count=thinned)] if thinned else outcomes
+
+
+def judge(landmarks: np.ndarray, size: tuple[int, int]) -> list[Drop | None]:
+    """What is wrong with each frame of landmarks (n, 68, 3); None if nothing. size: (height, width), px."""
+    verdicts: list[Drop | None] = [None] * len(landmarks)
+    finite = np.isfinite(landmarks).all(axis=(1, 2))
+    known = np.flatnonzero(finite)
+    for i in np.flatnonzero(~finite):
+        verdicts[i] = Drop("landmarks not finite", True)
+    if not len(known):
+        return verdicts
+    points = landmarks[known]
+    head = _rigid.fit(points)
+    radius = head.pos_size[:, 2]
+    step = _rigid.rms(points[1:], points[:-1])  # (n - 1,) px
+    step = np.concatenate([[np.inf], np.where(np.diff(known) == 1, step, np.inf), [np.inf]])
+    jump = np.minimum(step[1:], step[:-1]) / radius
+    beyond = np.maximum(-points[..., :2], points[..., :2] - np.array(size[::-1])).max(axis=(1, 2)) / radius
+    for bad, reason in (
+        (head.misfit > MAX_MISFIT, "landmarks make no face"),
+        (beyond > MAX_OUTSIDE, "landmarks outside the picture"),
+        (_rigid.rms(head.shape, np.median(head.shape, axis=0)) > MAX_CHANGE, "shape unlike the rest of the video"),
+        (np.isfinite(jump) & (jump > MAX_JUMP), "landmarks jump"),
+    ):
+        for i in known[bad]:
+            verdicts[i] = verdicts[i] or Drop(reason)
+    return verdicts
+
+
+def _label(
+    video: Video, options: Options, frames: list[int], landmarks: np.ndarray, images: np.ndarray
+) -> Iterator[Sample]:
+    head = _rigid.fit(landmarks)
+    points = landmarks.copy()
+    points[..., 2] -= points[:, EYE_CORNERS, 2].mean(axis=1, keepdims=True)
+    labels = {"quat": head.quat, "pos_size": head.pos_size, "landmarks": points, "face": np.ones(len(frames))}
+    labels["bbox"] = face_box(points, head.quat, head.pos_size)
+    crops, labels = cut(images, labels, labels["bbox"], options.size, options.margin)
+    for i, frame in enumerate(frames):
+        values = {name: value[i] for name, value in labels.items()}
+        yield Sample(crops[i], f"{video.name}/{frame}", video.person, values, sequence=video.name)
+
+
+class _Arrays:
+    """The arrays of one .npz; pictures are read row by row or frame by frame, never all at once."""
+
+    def __init__(self, stack: ExitStack, video: Video) -> None:
+        self._stack = stack
+        self.name = f"{video.file}: {video.member.name}" if video.member else str(video.file)
+        stream = stack.enter_context(open(video.file, "rb"))
+        if video.member:
+            unpacked = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
+            copy_member(stream, video.member, unpacked)
+            stream = unpacked
+        try:
+            self._zip = stack.enter_context(zipfile.ZipFile(stream))
+        except (zipfile.BadZipFile, OSError) as error:
+            raise Damaged(f"{self.name} is not a complete .npz file") from error
+        self._pictures, shape, self._fortran, dtype = self._open("colorImages")
+        if len(shape) != 4 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
+            raise Damaged(f"{self.name}: colorImages is {dtype} {shape}, expected uint8 (height, width, 3, frames)")
+        self._shape = shape
+        self.size = shape[:2]
+
+    def landmarks(self) -> np.ndarray:
+        """(n, 68, 3): px of the pictures, corner-based, z away from the viewer."""
+        stream, shape, fortran, dtype = self._open("landmarks3D")
+        expected = (COUNT, 3, self._shape[3])
+        if shape != expected or dtype.kind != "f":
+            raise Damaged(f"{self.name}: landmarks3D is {dtype} {shape}, expected float {expected}")
+        values = np.frombuffer(self._take(stream, math.prod(shape) * dtype.itemsize), dtype)
+        return np.moveaxis(values.reshape(shape, order="F" if fortran else "C"), 2, 0).astype(np.float64)
+
+    def grey(self, frames: list[int]) -> np.ndarray:
+        """The pictures of some frames, ascending, (n, height, width) uint8."""
+        height, width, _, count = self._shape
+        pictures = np.empty((len(frames), height, width), np.uint8)
+        if not frames:
+            return pictures
+        if self._fortran:  # a frame lies together, its columns one after another
+            wanted = {frame: i for i, frame in enumerate(frames)}
+            for frame in range(frames[-1] + 1):
+                plane = np.frombuffer(self._take(self._pictures, 3 * width * height), np.uint8)
+                if frame in wanted:
+                    colours = np.ascontiguousarray(plane.reshape(3, width, height).transpose(2, 1, 0))
+                    pictures[wanted[frame]] = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
+            return pictures
+        for y in range(height):  # a row lies together, of all frames
+            row = np.frombuffer(self._take(self._pictures, width * 3 * count), np.uint8).reshape(width, 3, count)
+            colours = np.ascontiguousarray(row[:, :, frames].transpose(2, 0, 1))  # (n, width, 3)
+            pictures[:, y] = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
+        return pictures
+
+    def _open(self, key: str) -> tuple[BinaryIO, tuple[int, ...], bool, np.dtype]:
+        try:
+            stream = self._stack.enter_context(self._zip.open(f"{key}.npy"))
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            return stream, *read(stream)
+        except KeyError as error:
+            raise Damaged(f"{self.name} lacks {key}") from error
+        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            raise Damaged(f"{self.name}: {key} cannot be read: {error}") from error
+
+    def _take(self, stream: BinaryIO, count: int) -> bytes:
+        try:
+            data = stream.read(count)
+        # zlib's error has no better base
+        except Exception as error:
+            raise Damaged(f"{self.name} is damaged: {error}") from error
+        if len(data) != count:
+            raise Damaged(f"{self.name} ends early")
+        return data

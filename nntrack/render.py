@@ -1,0 +1,270 @@
+"""Pictures of heads: a person is drawn once, then posed, lit and photographed as often as wanted.
+
+Image frame: px, corner-based, x right, y down, z into the screen. All labels come from the geometry that is drawn.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from nntrack import head, landmarks, looks, parts, raster, scenery, wear
+from nntrack.parts import Part
+from nntrack.rotations import quat_to_rotmat
+
+_NECK = np.array([0.0, 0.95, 0.95])  # the shoulders turn against the head about this point
+_BRIGHTEST = 4.0  # shading at which the rasteriser's range ends
+_SHADOW_SIDE = 160  # px of the shadow map
+
+
+class Light(NamedTuple):
+    """ambient: light from all around. directions (k, 3): unit vectors toward the lamps, image frame; strengths (k,).
+
+    shadow: whether the first lamp casts one.
+    """
+
+    ambient: float
+    directions: np.ndarray
+    strengths: np.ndarray
+    shadow: bool
+
+
+class Person(NamedTuple):
+    """Who is drawn: vertices (n, 3) of the head at rest, what it looks like and what it wears."""
+
+    rest: np.ndarray
+    looks: looks.Looks
+    sheets: tuple[wear.Sheet, ...]
+    frames: parts.Mesh | None
+
+    def express(self, rng: np.random.Generator) -> np.ndarray:
+        """A random expression, a vector that may be interpolated (see `head.REST`)."""
+        return head.draw_expression(rng)
+
+
+class Picture(NamedTuple):
+    """image (H, W) uint8; landmarks (68, 3) px, z 0 at the eye corners' mean; pos_size (3,) px; quat (4,) xyzw."""
+
+    image: np.ndarray
+    landmarks: np.ndarray
+    pos_size: np.ndarray
+    quat: np.ndarray
+
+
+class _Posed(NamedTuple):
+    """Vertices in the image: turned (n, 3) in radii about the eyes; pixels (n, 3) px with perspective."""
+
+    turned: np.ndarray
+    pixels: np.ndarray
+
+
+class _Camera(NamedTuple):
+    rotmat: np.ndarray  # (3, 3), head to image
+    body: np.ndarray  # (3,) rotation vector of the shoulders against the head, in the head's frame
+    centre: np.ndarray
+    radius: float
+    distance: float  # head radii
+
+
+def draw_person(rng: np.random.Generator) -> Person:
+    """A random person."""
+    rest = head.draw_identity(rng)
+    look = looks.draw_looks(rng)
+    rest = _grow_hair(rng, rest, look)
+    marks = rest[head.template().landmarks]
+    neutral = head.template().mesh.points
+    skin = head.template().mesh.part == Part.SKIN
+    skull = np.ptp(rest[skin], axis=0) / np.ptp(neutral[skin], axis=0)
+    covers = wear.draw_covers(rng, skull, look.hair)
+    frames, lenses = wear.draw_glasses(rng, marks) if rng.random() < 0.27 else (None, [])
+    return Person(rest, look, (*lenses, *covers), frames)
+
+
+def draw_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A picture (height, width) uint8 without a face."""
+    return scenery.photograph(rng, scenery.background(rng, size), 0.4)
+
+
+def draw_light(rng: np.random.Generator) -> Light:
+    """One to three lamps, mostly from above and before, sometimes hard from one side."""
+    count = rng.integers(1, 4)
+    directions = rng.normal(0, 1, (count, 3)) * (1.2, 0.7, 0.6) - (0, 0.5, rng.uniform(0.0, 1.4))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    strengths = rng.uniform(0.15, 1.0, count) * np.array([1.0, 0.6, 0.4])[:count]
+    return Light(float(rng.uniform(0.12, 0.9) ** 1.3), directions, strengths, rng.random() < 0.65)
+
+
+def draw(
+    rng: np.random.Generator,
+    person: Person,
+    expression: np.ndarray,
+    size: tuple[int, int],
+    quat: np.ndarray,
+    centre: np.ndarray,
+    radius: float,
+    *,
+    light: Light | None = None,
+    background: np.ndarray | None = None,
+) -> Picture:
+    """One head in a picture of ``size`` (height, width).
+
+    quat (4,): the head's rotation. centre (2,), radius: px, where the point between the eyes lies and how long 100 mm
+    are there. background: (height, width) uint8 to draw onto; by default a random one is drawn.
+    """
+    light = light or draw_light(rng)
+    camera = _draw_camera(rng, quat, centre, radius)
+    ground = scenery.background(rng, size) if background is None else background.astype(np.float32) / 255
+    points = head.express(person.rest, expression)
+    corners = points[head.template().landmarks[list(landmarks.EYE_CORNERS)]].mean(axis=0)
+    picture, covered = _render(person, points, corners, light, camera, size)
+    picture = _expose(rng, picture, covered, person.looks.tone)
+    picture = ground * (1 - covered) + picture * covered
+    if rng.random() < 0.16:
+        covered_before = picture
+        picture = scenery.cover(rng, picture, camera.centre, radius, person.looks.tone)
+        covered = np.maximum(covered, (picture != covered_before).astype(np.float32))
+    blur = 0.35 + radius * 0.006 * rng.random() ** 2
+    image = scenery.photograph(rng, picture, blur)
+    if background is not None:
+        soft = cv2.GaussianBlur(covered, (0, 0), 1.0)
+        image = np.round(background * (1 - soft) + image * soft).astype(np.uint8)
+    marks = _pose(points[head.template().landmarks], np.zeros(68), camera, corners).pixels
+    return Picture(image, marks, np.array([*camera.centre, radius]), np.asarray(quat, np.float64))
+
+
+def _expose(rng: np.random.Generator, picture: np.ndarray, covered: np.ndarray, tone: float) -> np.ndarray:
+    """Brightness as a camera sets it: near a middle level, darker people a little darker, highlights squeezed."""
+    level = rng.uniform(0.22, 0.68) * (tone / 0.5) ** 0.35
+    mean = float(np.sum(picture * covered) / max(float(covered.sum()), 1.0))
+    return 1.12 * (1 - np.exp(-1.15 * picture * level / max(mean, 0.02)))
+
+
+def _grow_hair(rng: np.random.Generator, rest: np.ndarray, look: looks.Looks) -> np.ndarray:
+    """The head with its scalp pushed outward as far as short hair stands off."""
+    mesh = head.template().mesh
+    count = len(look.scalp)
+    normals = raster.vertex_normals(rest[:count], mesh.triangles[(mesh.triangles < count).all(axis=1)])
+    neutral = mesh.points[:count]
+    # the landmarks before the ears stay where they are
+    free = np.clip(np.maximum((-0.15 - neutral[:, 1]) / 0.2, (neutral[:, 2] - 0.85) / 0.15), 0, 1)
+    height = rng.uniform(0.0, 0.22) ** 1.3 * (0.5 + 0.5 * np.clip(-neutral[:, 1], 0, 1))
+    grown = rest.copy()
+    grown[:count] += normals * (height * look.scalp**2 * free)[:, None]
+    grown[head.template().landmarks] = rest[head.template().landmarks]
+    return grown
+
+
+def _draw_camera(rng: np.random.Generator, quat: np.ndarray, centre: np.ndarray, radius: float) -> _Camera:
+    rotmat = quat_to_rotmat(np.asarray(quat, np.float64))
+    facing = Rotation.from_matrix(rotmat)
+    # shoulders stay behind: they take part in some of the head's turn only
+    share = np.array([rng.uniform(0.0, 0.4), rng.uniform(0.2, 0.9), rng.uniform(0.0, 0.5)])
+    stance = Rotation.from_rotvec(facing.as_rotvec() * share + rng.normal(0, [0.06, 0.15, 0.05]))
+    body = (facing.inv() * stance).as_rotvec()
+    length = np.linalg.norm(body)
+    body *= min(1.0, 1.1 / max(length, 1e-9))  # necks turn no farther
+    distance = np.exp(rng.uniform(np.log(9), np.log(45)))
+    return _Camera(rotmat, body, np.asarray(centre, np.float64), float(radius), distance)
+
+
+def _pose(points: np.ndarray, follows: np.ndarray, camera: _Camera, origin: np.ndarray) -> _Posed:
+    """Points (n, 3) of the head in the image; ``follows`` (n,): how much of the shoulders' turn each takes."""
+    moved = np.array(points, np.float64)
+    low = follows > 0
+    if low.any():
+        turn = Rotation.from_rotvec(camera.body * follows[low, None])
+        moved[low] = turn.apply(moved[low] - _NECK) + _NECK
+    turned = (moved - origin) @ camera.rotmat.T
+    nearness = camera.distance / np.maximum(camera.distance + turned[:, 2:], 0.3 * camera.distance)
+    flat = turned[:, :2] * nearness * camera.radius + camera.centre
+    return _Posed(turned, np.column_stack([flat, turned[:, 2] * camera.radius]))
+
+
+def _render(
+    person: Person, points: np.ndarray, origin: np.ndarray, light: Light, camera: _Camera, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The head's brightness and how much of each pixel it covers, both (H, W)."""
+    template = head.template()
+    mesh = template.mesh._replace(points=points)
+    follows, occlusion = template.neck, template.occlusion
+    if person.frames is not None:
+        extra = len(person.frames.points)
+        mesh = parts.merge([mesh, person.frames])
+        follows, occlusion = np.r_[follows, np.zeros(extra)], np.r_[occlusion, np.ones(extra)]
+    posed = _pose(mesh.points, follows, camera, origin)
+    shading = _shade(posed.turned, mesh, occlusion, light, person.looks.oily / person.looks.tone)
+    values = np.column_stack([mesh.uv, shading / _BRIGHTEST])
+    # of what is solid only the near side is seen
+    solid = np.isin(mesh.part, (Part.SKIN, Part.BODY))[mesh.triangles[:, 0]]
+    triangles = mesh.triangles[~solid | raster.faces_viewer(posed.pixels, mesh.triangles)]
+    layer = raster.rasterise(posed.pixels, triangles, values, size, camera.radius)
+    picture = _sample(person.looks.texture, layer.values) * layer.values[..., 2] * _BRIGHTEST
+    covered = (layer.depth < raster.EMPTY).astype(np.float32)
+    depth = layer.depth
+    for sheet in person.sheets:
+        picture, covered, depth = _lay_over(sheet, picture, covered, depth, light, camera, origin)
+    return picture, covered
+
+
+def _lay_over(
+    sheet: wear.Sheet,
+    picture: np.ndarray,
+    covered: np.ndarray,
+    depth: np.ndarray,
+    light: Light,
+    camera: _Camera,
+    origin: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The picture with a sheet drawn over it where it is nearer."""
+    posed = _pose(sheet.points, sheet.follows, camera, origin)
+    mesh = parts.Mesh(sheet.points, sheet.triangles, sheet.uv, np.full(len(sheet.points), Part.WORN))
+    shading = _shade(posed.turned, mesh, np.ones(len(sheet.points)), light._replace(shadow=False), 0.1)
+    values = np.column_stack([sheet.uv, shading / _BRIGHTEST])
+    layer = raster.rasterise(posed.pixels, sheet.triangles, values, covered.shape, camera.radius)
+    sampled = _sample(sheet.texture, layer.values)
+    near = (layer.depth < raster.EMPTY) & (layer.depth < depth)
+    opacity = np.where(near, sampled[..., 1], 0)
+    picture = picture * (1 - opacity) + sampled[..., 0] * layer.values[..., 2] * _BRIGHTEST * opacity
+    return picture, np.maximum(covered, opacity), np.where(opacity > 0.5, layer.depth, depth)
+
+
+def _shade(points: np.ndarray, mesh: parts.Mesh, occlusion: np.ndarray, light: Light, oily: float) -> np.ndarray:
+    """Light that each vertex (n,) sends back per albedo, 0.._BRIGHTEST: diffuse, and mirrored as ``oily`` says."""
+    normals = raster.vertex_normals(points, mesh.triangles)
+    # all but the skin may be seen from either side
+    away = (normals[:, 2] > 0) & (mesh.part != Part.SKIN)
+    normals[away] *= -1
+    total = light.ambient * occlusion * (0.8 - 0.3 * normals[:, 1])
+    shiny = np.full(len(Part), 0.3 * oily)
+    shiny[[Part.EYE, Part.SKIN, Part.WORN]] = 0.5, oily, 0.15
+    for index, (direction, strength) in enumerate(zip(light.directions, light.strengths, strict=True)):
+        lit = strength * (_lit(points, mesh.triangles, direction) if index == 0 and light.shadow else 1.0)
+        half = direction - (0, 0, 1)
+        half = half / max(np.linalg.norm(half), 1e-6)
+        mirrored = shiny[mesh.part] * np.maximum(0, normals @ half) ** 18
+        total += lit * (np.maximum(0, normals @ direction) * (0.96 + 0.64 * occlusion) + mirrored)
+    return np.minimum(total, _BRIGHTEST)
+
+
+def _lit(points: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """How much of a lamp each vertex (n,) sees, 0..1, by the depth that the lamp sees."""
+    first = np.cross(direction, (0.3, 1.0, 0.2))
+    first = first / np.linalg.norm(first)
+    basis = np.stack([first, np.cross(direction, first), -direction])
+    seen = points @ basis.T
+    scale = _SHADOW_SIDE / 3.6
+    middle = np.array([0.0, 0.0, 0.7]) @ basis.T
+    seen = np.column_stack([(seen[:, :2] - middle[:2]) * scale + _SHADOW_SIDE / 2, seen[:, 2] * scale])
+    layer = raster.rasterise(seen, triangles, np.zeros((len(seen), 3)), (_SHADOW_SIDE, _SHADOW_SIDE), scale)
+    at = seen[:, :2].astype(np.float32)[:, None] - 0.5
+    depth = cv2.GaussianBlur(layer.depth, (0, 0), 0.8)
+    nearest = cv2.remap(depth, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=raster.EMPTY)
+    return np.clip(1 - (seen[:, 2] / scale - nearest[:, 0] - 0.03) / 0.06, 0.1, 1)
+
+
+def _sample(texture: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The texture at u, v, the first two of ``values`` (H, W, 3)."""
+    height, width = texture.shape[:2]
+    u, v = (cv2.extractChannel(values, i) for i in range(2))
+    return cv2.remap(texture, u * width - 0.5, v * height - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,86 @@
+"""Draws the synthetic archives: heads of the pipeline's own, in the originals' layout, annotated as the originals are.
+
+Every picture depends on (seed, archive, number) alone, so the bytes are the same whatever the number of workers.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from nntrack import clips, crowds, images, marks, portraits
+from nntrack.config import Synthesize
+from nntrack.originals import ZipWriter
+from nntrack.readers._parallel import in_order
+from nntrack.store import replacing
+
+SHEET = 40  # pictures on a contact sheet
+_COLUMNS = 8
+
+Members = list[tuple[str, bytes]]  # path in the archive (its first part is a zip's name, where there are several), data
+
+
+class Plan(NamedTuple):
+    """One archive. draw: (seed, task) to members and one picture to show. path: in the folder of archives."""
+
+    dataset: str
+    path: str
+    draw: Callable[[int, int], tuple[Members, np.ndarray]]
+    tasks: int
+    write: Callable[[Path, Iterator[Members]], None]
+
+
+def plans(sizes: Synthesize) -> list[Plan]:
+    """What is drawn, and how much."""
+    return [
+        Plan("aflw2k", "AFLW2000-3D.zip", portraits.aflw2k, sizes.aflw2k, _write_zip),
+        Plan("300wlp", "300W-LP.zip", partial(portraits.w300lp, sizes.views), sizes.photos_300wlp, _write_zip),
+        Plan("ytfaces", "YTFaces", partial(clips.draw, sizes.frames), sizes.clips, clips.write),
+        Plan("widerface", "wider_faces", crowds.draw, sizes.widerface, crowds.write),
+    ]
+
+
+def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None = None) -> None:
+    """Write the archives, their marks and contact sheets (``sheets/<dataset>.jpg``) into ``folder``.
+
+    workers: processes, None for one per core.
+    """
+    for plan in plans(sizes):
+        shown: list[np.ndarray] = []
+        with replacing(folder / plan.path) as partial_path:
+            plan.write(partial_path, _drawn(plan, seed, workers, shown))
+        marks.write_mark(folder / plan.path)
+        sheet = images.contact_sheet(shown, _COLUMNS)
+        with replacing(folder / "sheets" / f"{plan.dataset}.jpg") as partial_path:
+            cv2.imwrite(str(partial_path), sheet)
+
+
+def _drawn(plan: Plan, seed: int, workers: int | None, shown: list[np.ndarray]) -> Iterator[Members]:
+    """Members task by task; the first pictures are kept in ``shown``."""
+    numbers = range(plan.tasks)
+    chunks = [numbers[i : i + 4] for i in range(0, plan.tasks, 4)]
+    with tqdm(total=plan.tasks, desc=f"drawing {plan.path}", mininterval=1.0) as bar:
+        for results in in_order(_draw_chunk, (plan.draw, seed), chunks, workers):
+            for members, picture in results:
+                if len(shown) < SHEET:
+                    shown.append(picture)
+                bar.update()
+                yield members
+
+
+def _draw_chunk(
+    context: tuple[Callable[[int, int], tuple[Members, np.ndarray]], int], numbers: Sequence[int]
+) -> list[tuple[Members, np.ndarray]]:
+    draw, seed = context
+    return [draw(seed, number) for number in numbers]
+
+
+def _write_zip(path: Path, parts: Iterator[Members]) -> None:
+    with ZipWriter(path) as archive:
+        for members in parts:
+            for name, data in members:
+                archive.add(name, data)

@@ -1,0 +1,144 @@
+"""Training of the two nets: which samples, what the net is shown of them, which losses, what is kept."""
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from nntrack import augment, config, contract, facemodel, fitting, losses, networks
+from nntrack.dataset import Batch, Mixture, Part
+from nntrack.fitting import Run, Task
+from nntrack.splits import rows_of
+from nntrack.store import Stored
+
+MODEL_NAME = "model.safetensors"
+LIVE_NAME = "live"
+UNCERTAINTY = ("rotaxis_scales", "pos_size_scales")  # heads that learn slower: their losses have heavy tails
+VISIBLE = 0.6  # share of a face's box that must be in the frame for the face to count as one
+
+HeldOut = Mapping[str, Collection[str]]  # dataset: groups that no training sees
+
+
+def train_pose(
+    folder: str | os.PathLike[str],
+    held_out: HeldOut,
+    face: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    params: config.Pose,
+    lr: float,
+    run: Run,
+) -> None:
+    """Train the pose net on the datasets ``folder``/<name>.h5 that ``params.sampling`` names.
+
+    ``out`` receives the best averaged weights and the curves. Raises ValueError for unknown names, or if there is no
+    sample to learn from.
+    """
+    losses.check(params.losses, losses.POSE)
+    opened = {name: Stored(Path(folder) / f"{name}.h5") for name in posed_datasets(params.sampling)}
+    model = facemodel.load(face)
+    net_config = networks.PoseConfig(
+        backbone=params.backbone,
+        width=params.width,
+        rotation=params.rotation,
+        shape_modes=len(model.shape_basis),
+        expression_modes=len(model.expression_basis),
+    )
+    net = fitting.seeded(lambda: networks.PoseNet(net_config, model), run.seed)
+
+    def parts(inside: bool) -> list[Part]:
+        return [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in opened.items()]
+
+    show = partial(show_pose, params.augment)
+    _train(_task(net, parts, show, contract.POSE_SIZE, losses.POSE, params.losses), params, lr, run, out)
+
+
+def train_localizer(
+    path: str | os.PathLike[str],
+    held_out: HeldOut,
+    out: str | os.PathLike[str],
+    params: config.Localizer,
+    run: Run,
+) -> None:
+    """Train the localizer on the training subset of the WIDER FACE samples in ``path``; see `train_pose`."""
+    losses.check(params.losses, losses.LOCALIZER)
+    stored = Stored(path)
+    net = fitting.seeded(lambda: networks.LocalizerNet(networks.LocalizerConfig(params.width)), run.seed)
+    groups = held_out.get("widerface", ())
+
+    def parts(inside: bool) -> list[Part]:
+        return [Part(stored, rows_of(stored, groups, inside, "train"))]
+
+    show = partial(show_localizer, params.augment)
+    task = _task(net, parts, show, contract.LOCALIZER_SIZE[1], losses.LOCALIZER, params.losses)
+    _train(task, params, params.lr, run, out)
+
+
+def posed_datasets(sampling: Mapping[str, float]) -> list[str]:
+    """The names in ``pose.sampling`` with a share. Raises ValueError for one that no pose can be learnt from."""
+    known = ("300wlp", "ytfaces")
+    for name in sampling:
+        if name not in known:
+            raise ValueError(f"pose.sampling: '{name}' is not for training poses; known: {', '.join(known)}")
+    return [name for name, share in sampling.items() if share > 0]
+
+
+def show_pose(settings: config.Augment, pool: int, batch: Batch, generator: torch.Generator | None) -> Batch:
+    """A batch in px to the pose net's input and labels in patch units, varied if a generator is given."""
+    size = (contract.POSE_SIZE, contract.POSE_SIZE)
+    shown = _show(settings, pool, size, batch, generator)
+    return shown | {"image": augment.client_brightness(shown["image"])}
+
+
+def show_localizer(settings: config.Augment, pool: int, batch: Batch, generator: torch.Generator | None) -> Batch:
+    """A batch in px to the localizer's input and labels in frame units, varied if a generator is given."""
+    shown = _show(settings, pool, contract.LOCALIZER_SIZE, batch, generator)
+    box = shown["bbox"]
+    inside = (box[:, 2:].clamp(-1, 1) - box[:, :2].clamp(-1, 1)).prod(dim=1)
+    visible = inside >= VISIBLE * (box[:, 2:] - box[:, :2]).prod(dim=1)
+    # a face that variation pushed out of the frame is neither one nor none
+    counts = visible | (shown["face"] == 0)
+    shown |= {"has_face": shown["has_face"] & counts, "has_bbox": shown["has_bbox"] & visible}
+    return shown | {"image": augment.localizer_input(shown["image"])}
+
+
+def _show(
+    settings: config.Augment, pool: int, size: tuple[int, int], batch: Batch, generator: torch.Generator | None
+) -> Batch:
+    if generator is not None:
+        return augment.varied_view(batch, size, settings, generator, pool)
+    shown = augment.view(batch, size, pool=pool)
+    return shown | {"image": shown["image"].round()}
+
+
+def _task(
+    net: torch.nn.Module,
+    parts: Callable[[bool], list[Part]],
+    show: Callable[[int, Batch, torch.Generator | None], Batch],
+    width: int,
+    table: Mapping[str, losses.Loss],
+    weights: Mapping[str, float],
+) -> Task:
+    """parts: those to learn from (False) or held out (True). show: given how many stored px make one of ``width``."""
+    device = fitting.device()
+    train, held_out = Mixture(parts(False), device), parts(True)
+    roi = train.labels("roi")
+    pool = max(1, int((roi[:, 2] - roi[:, 0]).median().item() / width))
+    # everything is watched on held-out samples; what has no weight does not count
+    watched = dict.fromkeys(table, 0.0) | dict(weights)
+    return Task(
+        net=net,
+        train=train,
+        valid=Mixture(held_out, device) if any(len(part.rows) for part in held_out) else None,
+        prepare=partial(show, pool),
+        total=partial(losses.total, weights, table),
+        values=partial(losses.evaluate, watched, table),
+        score=lambda means: sum(weight * means[name] for name, weight in weights.items()),
+        slow=UNCERTAINTY,
+    )
+
+
+def _train(task: Task, params: config.Schedule, lr: float, run: Run, out: str | os.PathLike[str]) -> None:
+    best = fitting.fit(task, params, lr, run, Path(out) / LIVE_NAME)
+    networks.save(Path(out) / MODEL_NAME, task.net, best)

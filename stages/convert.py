@@ -1,0 +1,44 @@
+"""Stage: one archive to one HDF5 file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nntrack import config, conversion
+from nntrack.readers._format import Options
+from stages._run import run
+
+
+def main(
+    dataset: str,
+    archive: Path,
+    out: Path,
+    limit: Annotated[int | None, typer.Option("-n", min=1, help="at most so many samples")] = None,
+) -> None:
+    """Convert ARCHIVE, of the kind DATASET (aflw2k, 300wlp, ytfaces, widerface), to OUT."""
+    conversion.find_reader(dataset)
+    params = config.load()
+    section = params.convert.dataset(dataset)
+    options = Options(
+        limit=limit or section.limit,
+        size=params.convert.size,
+        margin=params.convert.margin,
+        stride=getattr(section, "stride", 1),
+        seed=params.seed,
+    )
+    tally = conversion.convert(
+        dataset,
+        archive,
+        out,
+        options,
+        # an archive from anywhere but the folder of drawn ones is a user's own
+        source="synthetic" if archive.absolute().parent.name == "synthetic" else "real",
+        max_bad_share=params.convert.max_bad_share,
+        use=section.use,
+    )
+    print(f"{archive} to {out}: {conversion.summary(tally)}")
+
+
+if __name__ == "__main__":
+    run(main)

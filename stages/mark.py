@@ -1,0 +1,20 @@
+"""Stage: fingerprints of the archives that a user put into a folder, as marks that DVC watches in their place."""
+
+from pathlib import Path
+
+import yaml
+
+from nntrack import config, marks
+from stages._run import run
+
+
+def main(folder: Path) -> None:
+    """Write FOLDER/<archive>.mark for every archive that the convert stages of dvc.yaml name."""
+    params = config.load()
+    archives = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]["convert"]["foreach"]
+    unused = [archive for dataset, archive in archives.items() if not params.convert.dataset(dataset).use]
+    print(marks.describe(marks.write_marks(folder, list(archives.values()), unused)))
+
+
+if __name__ == "__main__":
+    run(main)

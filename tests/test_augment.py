@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+import torch
+
+from nntrack import affine, augment, images, landmarks
+from nntrack.config import Augment
+from nntrack.dataset import Mixture, Part
+from nntrack.rotations import geodesic_distance, quat_apply
+from tests import faces
+
+PLAIN = Augment(rotation=0.0, scale=0.0, shift=0.0, flip=0.0, intensity=0.0, blur=0.0, noise=0.0, occlusion=0.0)
+MOVING = PLAIN.model_copy(update={"rotation": 45.0, "scale": 0.2, "shift": 0.05, "flip": 0.5})
+ALL = MOVING.model_copy(update={"intensity": 0.5, "blur": 0.5, "noise": 0.1, "occlusion": 0.5})
+SIZE = (129, 129)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    stored = faces.write(tmp_path_factory.mktemp("a") / "a.h5", faces.samples(np.random.default_rng(0), 16))
+    return Mixture([Part(stored, np.arange(16))]).batch(torch.arange(16))
+
+
+def in_pixels(points):
+    return (points + 1) / 2 * SIZE[0]
+
+
+def test_the_plain_view_is_the_roi(batch):
+    shown = augment.view(batch, SIZE)
+    np.testing.assert_allclose(shown["roi"], np.broadcast_to([-1, -1, 1, 1], (16, 4)), atol=1e-5)
+    assert torch.equal(shown["quat"], batch["quat"])
+    side = batch["roi"][:, 2] - batch["roi"][:, 0]
+    np.testing.assert_allclose(shown["pos_size"][:, 2], 2 * batch["pos_size"][:, 2] / side, rtol=1e-5)
+    assert torch.equal(shown["index"], batch["index"])
+
+
+def test_the_picture_agrees_with_opencv(batch):
+    moves = augment.draw_moves(batch["roi"], MOVING, generator())
+    shown = augment.view(batch, SIZE, moves)["image"][:, 0]
+    unit = torch.tensor([-1.0, -1, 1, 1]).expand(16, 4)
+    to_px = affine.box_to_box(unit, torch.tensor([0.0, 0, *SIZE]).expand(16, 4))
+    whole = affine.compose(to_px, affine.compose(affine.box_to_box(batch["roi"], unit), moves)).numpy()
+    for number in range(16):
+        wanted = images.warp(batch["image"][number, 0].numpy(), whole[number], SIZE)
+        # OpenCV counts in 32nds of a pixel and rounds
+        assert np.abs(shown[number].numpy() - wanted).mean() < 1.0
+
+
+def test_labels_move_with_the_picture(batch):
+    """Where a label says that a landmark is, the moved picture shows that landmark's own grey level."""
+    moves = augment.draw_moves(batch["roi"], MOVING, generator(1))
+    shown = augment.view(batch, SIZE, moves)
+
+    # dots may cover each other: only what is seen at a landmark's place before the move counts after it
+    def grey(picture, points):
+        x, y = np.floor(points[:, 0]).astype(int), np.floor(points[:, 1]).astype(int)
+        inside = (x >= 2) & (y >= 2) & (x < picture.shape[1] - 2) & (y < picture.shape[0] - 2)
+        return np.where(
+            inside, picture[np.clip(y, 0, len(picture) - 1), np.clip(x, 0, picture.shape[1] - 1)], -1
+        ), inside
+
+    checked = 0
+    for number in range(16):
+        flipped = bool(affine.is_mirrored(moves[number]))
+        order = landmarks.MIRROR if flipped else np.arange(68)
+        before, _ = grey(batch["image"][number, 0].numpy(), batch["landmarks"][number].numpy())
+        whole = before == 40 + 3 * np.arange(68)
+        after, inside = grey(shown["image"][number, 0].numpy(), in_pixels(shown["landmarks"][number].numpy())[order])
+        use = whole & inside
+        assert np.median(np.abs(after - before)[use]) < 3
+        checked += use.sum()
+    assert checked > 300
+
+
+def test_labels_agree_with_each_other_after_the_move(batch):
+    moves = augment.draw_moves(batch["roi"], MOVING, generator(2))
+    shown = augment.view(batch, SIZE, moves)
+    np.testing.assert_allclose(
+        shown["bbox"], landmarks.face_box(shown["landmarks"], shown["quat"], shown["pos_size"]), atol=1e-5
+    )
+    corners = shown["landmarks"][:, list(landmarks.EYE_CORNERS)].mean(dim=1)
+    np.testing.assert_allclose(corners[:, :2], shown["pos_size"][:, :2], atol=1e-4)
+    # the face is symmetric, so its mirror image is the same face under the mirrored rotation
+    mean = torch.from_numpy(faces.MEAN).float().expand(16, 68, 3)
+    quat = shown["quat"][:, None]
+    placed = quat_apply(quat, mean) * shown["pos_size"][:, None, 2:]
+    np.testing.assert_allclose(placed[..., :2] + shown["pos_size"][:, None, :2], shown["landmarks"][..., :2], atol=1e-4)
+
+
+def test_flipping_twice_changes_nothing(batch):
+    flip = augment.draw_moves(batch["roi"], PLAIN.model_copy(update={"flip": 1.0}), generator())
+    assert bool(affine.is_mirrored(flip).all())
+    twice = augment.view(batch, SIZE, affine.compose(flip, flip))
+    once = augment.view(batch, SIZE)
+    for name, value in once.items():
+        if value.is_floating_point():
+            np.testing.assert_allclose(twice[name], value, atol=2e-2 if name == "image" else 1e-5, err_msg=name)
+
+
+def test_turns_stay_within_their_range(batch):
+    many = batch["roi"][:1].expand(500, 4)
+    moves = augment.draw_moves(many, MOVING, generator())
+    quat = affine.move_quat(moves, torch.tensor([0.0, 0, 0, 1]).expand(500, 4))
+    angle = torch.rad2deg(geodesic_distance(quat, torch.tensor([0.0, 0, 0, 1]).expand(500, 4)))
+    assert 40 < angle.max() <= 45.001
+    assert abs(affine.is_mirrored(moves).float().mean() - 0.5) < 0.1
+    assert affine.scale_of(moves).log().abs().max() <= 0.2 + 1e-5
+
+
+def test_the_generator_decides_everything(batch):
+    one, again, other = (augment.varied_view(batch, SIZE, ALL, generator(seed)) for seed in (1, 1, 2))
+    for name in ("image", "landmarks", "quat", "bbox"):
+        assert torch.equal(one[name], again[name])
+        assert not torch.equal(one[name], other[name])
+
+
+def test_degraded_pictures_are_whole_grey_levels(batch):
+    picture = augment.varied_view(batch, SIZE, ALL, generator())["image"]
+    assert torch.equal(picture, picture.round())
+    assert picture.min() >= 0
+    assert picture.max() <= 255
+
+
+@pytest.mark.parametrize("change", [augment.occlude, augment.relight, augment.blur])
+def test_each_change_changes_each_picture_its_own_way(change):
+    picture = torch.rand(1, 1, 40, 50).expand(3, 1, 40, 50).contiguous()
+    changed = change(picture, generator())
+    assert changed.shape == picture.shape
+    assert not torch.equal(changed[0], changed[1])
+    for number in range(3):
+        assert not torch.equal(changed[number], picture[number])
+
+
+def test_blur_leaves_a_blank_picture_alone():
+    np.testing.assert_allclose(augment.blur(torch.full((4, 1, 30, 30), 0.3), generator()), 0.3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(129, 129), (30, 41)])
+def test_brightness_is_the_clients(rng, size):
+    levels = [(0, 4), (0, 60), (0, 255), (120, 145), (200, 256), (255, 256)]
+    patches = np.stack([rng.integers(low, high, size).astype(np.uint8) for low, high in levels])
+    found = augment.client_brightness(torch.from_numpy(patches).float()[:, None])
+    for patch, value in zip(patches, found, strict=True):
+        np.testing.assert_allclose(value[0], images.client_brightness(patch), rtol=1e-5, atol=1e-6)
+
+
+def test_pooled_views_show_the_same_place(batch):
+    large = torch.nn.functional.interpolate(batch["image"].float(), scale_factor=3, mode="nearest").byte()
+    zoomed = {
+        name: value * 3 if name in ("roi", "bbox", "pos_size", "landmarks") else value for name, value in batch.items()
+    }
+    zoomed["image"] = large
+    pooled, plain = augment.view(zoomed, SIZE, pool=3), augment.view(batch, SIZE)
+    np.testing.assert_allclose(pooled["image"], plain["image"], atol=0.1)
+    np.testing.assert_allclose(pooled["landmarks"], plain["landmarks"], atol=1e-5)
+    # a size that the pool does not divide
+    cut = zoomed | {"image": large[..., :-1, :-2]}
+    assert (augment.view(cut, SIZE, pool=3)["image"] - plain["image"]).abs().mean() < 0.5
