@@ -25,6 +25,7 @@ from scipy.io import loadmat
 
 from nntrack import conversion
 from nntrack.readers._format import Options
+from stages._run import run
 
 ARCHIVE = Path("data/synthetic/300W-LP.zip")
 KINDS = {"AFLW2000-3D.zip": "aflw2k", "300W-LP.zip": "300wlp"}
@@ -41,6 +42,8 @@ def main(
     if measured is not None:
         _convert_when_told(archive, measured)
         return
+    if not archive.exists():
+        raise FileNotFoundError(f"{archive} does not exist: draw it with `dvc repro`, or name another archive")
     with tempfile.TemporaryDirectory() as folder:
         large, out = repeat(archive, Path(folder) / archive.name, pairs), Path(folder) / "out.h5"
         floors, ours = [], []
@@ -150,4 +153,4 @@ def _resident(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main)

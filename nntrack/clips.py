@@ -15,7 +15,6 @@ from scipy.spatial.transform import Rotation
 from nntrack import render
 from nntrack.landmarks import landmark_box
 from nntrack.originals import ZipWriter, npz
-from nntrack.portraits import FACE_MIDDLE
 from nntrack.rotations import quat_apply
 
 SIZE = (200, 220)  # px, height and width
@@ -40,7 +39,7 @@ def draw(frames: int, seed: int, number: int) -> tuple[Members, np.ndarray]:
     for expression, (quat, middle, radius) in zip(expressions, _motion(rng, frames), strict=True):
         still = np.random.default_rng(0)
         still.bit_generator.state = looks  # light and background stay as they are
-        centre = middle - quat_apply(quat, FACE_MIDDLE)[:2] * radius
+        centre = middle - quat_apply(quat, render.FACE_MIDDLE)[:2] * radius
         pictures.append(render.draw(still, person, expression, SIZE, quat, centre, radius))
     colour = np.stack([_rgb(p.image) for p in pictures], axis=-1)  # (H, W, 3, N)
     points = np.stack([_spoilt(p.landmarks, rng) for p in pictures])  # (N, 68, 3)

@@ -9,7 +9,6 @@ import numpy as np
 from nntrack import render
 from nntrack.landmarks import face_box
 from nntrack.originals import ZipWriter, jpeg
-from nntrack.portraits import FACE_MIDDLE
 from nntrack.rotations import aflw_angles_to_quat, quat_apply
 
 SIZE = (480, 640)  # px, height and width
@@ -70,7 +69,7 @@ def _add_head(rng: np.random.Generator, image: np.ndarray, place: int, count: in
     margin = radius * _HEAD_HALF_WIDTH
     middle = np.array([rng.uniform(place * share + margin, (place + 1) * share - margin), 0])
     middle[1] = rng.uniform(margin, height - margin)
-    centre = middle - quat_apply(quat, FACE_MIDDLE)[:2] * radius
+    centre = middle - quat_apply(quat, render.FACE_MIDDLE)[:2] * radius
     person = render.draw_person(rng)
     picture = render.draw(rng, person, person.express(rng), SIZE, quat, centre, radius, background=image)
     x0, y0, x1, y1 = np.round(face_box(picture.landmarks, picture.quat, picture.pos_size)).astype(int).tolist()

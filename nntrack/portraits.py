@@ -17,7 +17,6 @@ SIDE = 450  # px
 SUBSETS = ("AFW", "HELEN", "IBUG", "LFPW")
 _SHARES = (0.09, 0.61, 0.03, 0.27)  # of the photos in each
 _QUALITY = (75, 96)
-FACE_MIDDLE = np.array([0.0, 0.40, 0.0])  # from between the eyes to the middle of the face; head frame, head radii
 _AFLW2K, _300WLP = 1, 2  # streams of random numbers
 
 Members = list[tuple[str, bytes]]
@@ -49,7 +48,7 @@ def w300lp(views: int, seed: int, number: int) -> tuple[Members, np.ndarray]:
     subset = str(rng.choice(SUBSETS, p=_SHARES))
     stem = _photo_name(subset, number)
     person = render.draw_person(rng)
-    start = np.radians(rng.normal(0, [13, 14, 9]))  # pitch, yaw, roll
+    start = np.radians(np.clip(rng.normal(0, [18, 15, 11]), -50, 50))  # pitch, yaw, roll
     end = np.sign(start[1]) * np.radians(rng.uniform(35, 92))
     looks = rng.bit_generator.state  # every view starts from the same draws: light, expression, background
     members: Members = []
@@ -77,7 +76,7 @@ def _portrait(rng: np.random.Generator, person: render.Person, angles: np.ndarra
     quat = aflw_angles_to_quat(*angles)
     radius = SIDE * np.clip(rng.normal(0.29, 0.025), 0.22, 0.38)
     middle = SIDE * rng.normal(0.5, 0.02, 2)
-    centre = middle - quat_apply(quat, FACE_MIDDLE)[:2] * radius
+    centre = middle - quat_apply(quat, render.FACE_MIDDLE)[:2] * radius
     return render.draw(rng, person, person.express(rng), (SIDE, SIDE), quat, centre, radius)
 
 

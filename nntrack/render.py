@@ -13,6 +13,7 @@ from nntrack import head, landmarks, looks, parts, raster, scenery, wear
 from nntrack.parts import Part
 from nntrack.rotations import quat_to_rotmat
 
+FACE_MIDDLE = np.array([0.0, 0.40, 0.0])  # from between the eyes to the middle of the face; head frame, head radii
 _NECK = np.array([0.0, 0.95, 0.95])  # the shoulders turn against the head about this point
 _BRIGHTEST = 4.0  # shading at which the rasteriser's range ends
 _SHADOW_SIDE = 160  # px of the shadow map
@@ -177,7 +178,10 @@ def _pose(points: np.ndarray, follows: np.ndarray, camera: _Camera, origin: np.n
         moved[low] = turn.apply(moved[low] - _NECK) + _NECK
     turned = (moved - origin) @ camera.rotmat.T
     nearness = camera.distance / np.maximum(camera.distance + turned[:, 2:], 0.3 * camera.distance)
-    flat = turned[:, :2] * nearness * camera.radius + camera.centre
+    # The camera looks at the middle of the face, so that a label's rotation is the one that a fit without perspective
+    # would find. If it looked between the eyes, it would see all faces a little from above.
+    axis = camera.rotmat[:2] @ FACE_MIDDLE
+    flat = (axis + (turned[:, :2] - axis) * nearness) * camera.radius + camera.centre
     return _Posed(turned, np.column_stack([flat, turned[:, 2] * camera.radius]))
 
 

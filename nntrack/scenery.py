@@ -19,14 +19,14 @@ def noise(rng: np.random.Generator, size: tuple[int, int], cells: tuple[int, int
 
 def background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """A place: walls, foliage, windows, shelves, people out of focus; sharp or blurred."""
-    ground = _gradient(rng, size)
+    ground = _leaves(rng, size) if rng.random() < 0.5 else _gradient(rng, size)
     names = list(PAINTERS)
-    for name in rng.choice(names, rng.integers(1, 5)):
+    for name in rng.choice(names, rng.integers(0, 4)):
         ground = PAINTERS[str(name)](rng, ground)
-    if rng.random() < 0.6:
+    if rng.random() < 0.45:
         ground = _blurred(ground, np.exp(rng.uniform(np.log(0.5), np.log(0.03 * size[1]))))
-    low, high = np.sort(rng.uniform(-0.1, 1.1, 2))
-    high = max(high, low + 0.1)
+    low, high = np.sort(rng.uniform(-0.2, 1.2, 2))
+    high = max(high, low + 0.3)
     spread = np.ptp(ground) + 1e-3
     return np.clip(low + (high - low) * (ground - ground.min()) / spread, 0, 1).astype(np.float32)
 
@@ -34,6 +34,36 @@ def background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 def _gradient(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     corners = rng.uniform(0.1, 0.9) + rng.normal(0, 0.2, (2, 2))
     return cv2.resize(corners.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _leaves(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Shapes of all sizes that hide one another, each with a tone, a slope and a texture of its own.
+
+    The dead leaves model (Lee, Mumford, Huang 2001): its edges and patches have the statistics of natural scenes, which
+    a few large shapes lack, and a net that never saw them takes real clutter for faces.
+    """
+    height, width = size
+    count = int(np.exp(rng.uniform(np.log(30), np.log(400))))
+    least = rng.uniform(0.008, 0.03) * width
+    reach = np.minimum(least / np.sqrt(rng.random(count) + 1e-4), 0.4 * width)  # areas fall by a power law
+    centres = rng.uniform(-0.1, 1.1, (count, 2)) * (width, height)
+    # large ones first, as often as not: then no small one is hidden
+    order = np.argsort(-reach) if rng.random() < 0.5 else np.arange(count)
+    owner = np.zeros(size, np.int32)
+    for i in order:
+        corners = int(rng.choice([3, 4, 5, 24], p=[0.15, 0.3, 0.15, 0.4]))
+        turns = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi, corners, endpoint=False)
+        outline = np.stack([np.cos(turns), rng.uniform(0.25, 1) * np.sin(turns)], axis=1)
+        tilt = rng.uniform(0, np.pi)
+        turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+        cv2.fillPoly(owner, [np.round(centres[i] + reach[i] * outline @ turn.T).astype(np.int32)], int(i))
+    tone, rough = rng.uniform(0, 1, count), rng.uniform(0, 0.3, count) ** 1.5
+    slope = rng.normal(0, 0.15, (count, 2)) / reach[:, None]
+    textures = [noise(rng, size, (n, n * width // height), n < 100) for n in (12, 40, 120)]
+    kinds = np.stack(textures)[rng.integers(0, 3, count)[owner], np.arange(height)[:, None], np.arange(width)]
+    x, y = np.arange(width) - centres[owner, 0], np.arange(height)[:, None] - centres[owner, 1]
+    leaves = tone[owner] + slope[owner, 0] * x + slope[owner, 1] * y + rough[owner] * kinds
+    return np.clip(leaves, 0, 1).astype(np.float32)
 
 
 def _clouds(rng: np.random.Generator, ground: np.ndarray) -> np.ndarray:
