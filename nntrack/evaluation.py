@@ -20,6 +20,15 @@ from nntrack.runtime import LocalizerModel, PoseModel
 from nntrack.store import Stored, replacing
 
 
+def evaluate(
+    model: PoseModel | LocalizerModel, stored: Stored, name: str, settings: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """Whatever is measured of a net of this kind: `evaluate_pose` or `evaluate_localizer`."""
+    if isinstance(model, LocalizerModel):
+        return evaluate_localizer(model, stored, name)
+    return evaluate_pose(model, stored, name, settings)
+
+
 def evaluate_pose(
     model: PoseModel, stored: Stored, name: str, settings: Mapping[str, float], protocols: tuple[str, ...] = ()
 ) -> dict[str, dict[str, float]]:
@@ -51,7 +60,7 @@ def evaluate_localizer(model: LocalizerModel, stored: Stored, name: str) -> dict
 
     Boxes are compared where there is a face, whether or not it was reported. Raises ValueError if the subset is empty.
     """
-    chosen = np.flatnonzero(stored.strings["subset"] == LOCALIZER_SUBSET)
+    chosen = _held_out(stored)
     if not len(chosen):
         raise ValueError(f"{stored.path} has no sample of the subset '{LOCALIZER_SUBSET}'")
     height, width = stored.image.shape[1:]
@@ -72,24 +81,44 @@ def write_results(path: str | os.PathLike[str], stored: Stored, results: Mapping
 
 
 def draw_predictions(
-    model: PoseModel, stored: Stored, settings: Mapping[str, float], path: str | os.PathLike[str], count: int = 24
+    model: PoseModel | LocalizerModel,
+    stored: Stored,
+    settings: Mapping[str, float],
+    path: str | os.PathLike[str],
+    count: int = 24,
 ) -> None:
-    """A JPEG contact sheet: ``count`` samples spread over the dataset, the box protocol, what the net says drawn on it.
+    """A JPEG contact sheet: ``count`` of the measured samples, evenly chosen, with what the net says drawn on them.
 
-    An empty dataset gives one black tile, so that the file is always there.
+    Poses under the box protocol; of the localizer the box, where it reports a face. An empty dataset gives one black
+    tile, so that the file is always there.
     """
-    if not len(stored):
+    draw, rows = _draw_poses, np.arange(len(stored))
+    if isinstance(model, LocalizerModel):
+        draw, rows = _draw_faces, _held_out(stored)
+    if not len(rows):
         _write_jpeg(path, np.zeros((225, 225, 3), np.uint8))
         return
-    _check_posed(stored)
-    chosen = np.unique(np.linspace(0, len(stored) - 1, count).round().astype(int))
-    rois = crop_rois(stored, "bbox", settings)[chosen]
-    found = model.predict(list(stored.image[chosen]), rois)
-    tiles = [
-        images.draw_labels(stored.image[i], {"roi": rois[k], **{name: found[name][k] for name in found}})
-        for k, i in enumerate(chosen)
-    ]
+    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
+    tiles = draw(model, stored, chosen, settings)
     _write_jpeg(path, images.contact_sheet(tiles, columns=min(6, len(tiles)), tile=(225, 225)))
+
+
+def _draw_poses(model: PoseModel, stored: Stored, rows: np.ndarray, settings: Mapping[str, float]) -> list[np.ndarray]:
+    _check_posed(stored)
+    rois = crop_rois(stored, "bbox", settings)[rows]
+    found = model.predict(list(stored.image[rows]), rois)
+    return [
+        images.draw_labels(stored.image[i], {"roi": rois[k], **{name: found[name][k] for name in found}})
+        for k, i in enumerate(rows)
+    ]
+
+
+def _draw_faces(
+    model: LocalizerModel, stored: Stored, rows: np.ndarray, settings: Mapping[str, float]
+) -> list[np.ndarray]:
+    found = model.predict(list(stored.image[rows]))
+    reported = [{"bbox": box} if face else {} for face, box in zip(found["face"], found["bbox"], strict=True)]
+    return [images.draw_labels(stored.image[i], labels) for i, labels in zip(rows, reported, strict=True)]
 
 
 def _write_jpeg(path: str | os.PathLike[str], sheet: np.ndarray) -> None:
@@ -98,6 +127,10 @@ def _write_jpeg(path: str | os.PathLike[str], sheet: np.ndarray) -> None:
         raise ValueError(f"OpenCV cannot encode {path}")
     with replacing(path) as partial:
         partial.write_bytes(encoded.tobytes())
+
+
+def _held_out(stored: Stored) -> np.ndarray:
+    return np.flatnonzero(stored.strings["subset"] == LOCALIZER_SUBSET)
 
 
 def _check_posed(stored: Stored) -> None:

@@ -5,7 +5,7 @@ Figures are only ever set beside the published ones if they were measured on the
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,12 @@ TITLES = {
     "nntrack_val": "**nntrack**, held-out photos",
 }
 Tree = Mapping[str, Any]
+
+
+PICTURES = {
+    "poses.jpg": "Poses drawn on samples of AFLW2000-3D's kind",
+    "faces.jpg": "Boxes drawn on samples of WIDER FACE's kind where a face is reported",
+}
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -131,13 +137,13 @@ def model_card(measured: Tree, facts: Mapping[str, Mapping[str, str]]) -> str:
     )
 
 
-def report(measured: Tree, facts: Mapping[str, Mapping[str, str]], picture: str | None) -> str:
-    """The run on one page, Markdown. picture: its path from the page, or None."""
+def report(measured: Tree, facts: Mapping[str, Mapping[str, str]], pictures: Collection[str] = ()) -> str:
+    """The run on one page, Markdown. pictures: which of `PICTURES` lie beside the page."""
     return _document(
         "# Report",
         f"Source of the archives: **{measured['aflw2k']['source']}**. Parameters: digest `{facts['pose']['params']}`.",
         table(measured).strip(),
-        *((f"![Poses drawn on samples of AFLW2000-3D's kind]({picture})",) if picture else ()),
+        *(f"![{PICTURES[name]}]({name})" for name in pictures),
         "The weights, their data and their terms: [model card](model_card.md).",
     )
 

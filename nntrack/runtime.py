@@ -163,6 +163,12 @@ class LocalizerModel(_Model):
         return 1 / (1 + np.exp(-float(values[0]))), (values[1:] + 1) / 2 * size
 
 
+def load(path: str | os.PathLike[str]) -> PoseModel | LocalizerModel:
+    """The net in ``path``; its outputs tell which of the two it is. Raises as `PoseModel`."""
+    outputs = {output.name for output in _session(Path(path), threads=1).get_outputs()}
+    return LocalizerModel(path) if outputs >= set(contract.LOCALIZER_OUTPUTS) else PoseModel(path)
+
+
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro` or name another ONNX file")

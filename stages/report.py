@@ -15,14 +15,13 @@ def main(
     models: Annotated[Path, typer.Argument(help="folder of the two ONNX files")],
     folder: Annotated[Path, typer.Argument(help="folder for table.md, model_card.md and report.md")],
     readme: Annotated[Path, typer.Argument(help="file whose table is brought up to date")],
-    picture: Annotated[str | None, typer.Option(help="picture to show, as seen from the folder")] = None,
 ) -> None:
     """Write the pages, then bring the README's table up to date."""
     measured, facts = report.read_metrics(metrics), report.read_facts(models)
     pages = {
         "table.md": report.table(measured),
         "model_card.md": report.model_card(measured, facts),
-        "report.md": report.report(measured, facts, picture),
+        "report.md": report.report(measured, facts, [name for name in report.PICTURES if (folder / name).exists()]),
     }
     for name, text in pages.items():
         with replacing(folder / name) as partial:

@@ -135,7 +135,7 @@ def stage(*arguments):
 def test_the_stage_measures_any_file(tmp_path, rng):
     write_posed(tmp_path / "mine.h5", [FRONTAL], rng)
     model = onnx_files.pose(tmp_path / "net.onnx")
-    done = stage("--pose", model, "--dataset", tmp_path / "mine.h5", "-o", tmp_path / "out.json")
+    done = stage(model, tmp_path / "mine.h5", tmp_path / "out.json")
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "out.json").read_text())
     assert list(written["mine"]) == ["net_bbox", "net_center"] and written["mine"]["net_bbox"]["n"] == 1
@@ -145,7 +145,7 @@ def test_an_empty_dataset_gives_an_empty_section(tmp_path, rng):
     write_posed(tmp_path / "aflw2k.h5", [], rng)
     model = onnx_files.pose(tmp_path / "net.onnx")
     out, picture = tmp_path / "out.json", tmp_path / "p.jpg"
-    done = stage("--pose", model, "--dataset", tmp_path / "aflw2k.h5", "-o", out, "--picture", picture)
+    done = stage(model, tmp_path / "aflw2k.h5", out, "--picture", picture)
     assert done.returncode == 0, done.stderr
     assert json.loads(out.read_text())["aflw2k"] == {} and picture.exists()
     assert "nothing was measured" in done.stdout

@@ -131,7 +131,7 @@ def test_the_card_says_data_terms_and_weaknesses(tmp_path):
 
 
 def test_the_report_shows_table_picture_and_card(tmp_path):
-    page = report.report(measured(), facts(tmp_path), "predictions.jpg")
+    page = report.report(measured(), facts(tmp_path), ["faces.jpg"])
     assert report.table(measured()).strip() in page
-    assert "(predictions.jpg)" in page and "(model_card.md)" in page
-    assert "![" not in report.report(measured(), facts(tmp_path), None)
+    assert "(faces.jpg)" in page and "(model_card.md)" in page
+    assert "![" not in report.report(measured(), facts(tmp_path))
