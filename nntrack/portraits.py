@@ -30,7 +30,7 @@ def aflw2k(seed: int, number: int) -> tuple[Members, np.ndarray]:
     name = f"AFLW2000/image{number + 2:05d}"
     arrays = _parameters(picture, rng) | {
         "pt3d_68": _with_offset(points_to_matlab(picture.landmarks), rng).T.astype(np.float32),
-        "pt2d": _visible_points(picture),
+        "pt2d": np.full((2, 21), -1.0),  # all hidden: no reader looks at them
     }
     members = [(f"{name}.jpg", _encode(picture.image, rng)), (f"{name}.mat", mat(arrays))]
     if number == 0:
@@ -108,11 +108,6 @@ def _parameters(picture: render.Picture, rng: np.random.Generator) -> dict[str, 
 def _with_offset(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Points (68, 3) with z shifted: its origin means nothing in the original."""
     return points + [0, 0, rng.uniform(-50, 50)]
-
-
-def _visible_points(picture: render.Picture) -> np.ndarray:
-    """(2, 21) as AFLW marks them, hidden ones -1; here all are hidden, since no reader looks at them."""
-    return np.full((2, 21), -1.0)
 
 
 def _mirrored(picture: render.Picture, name: str, rng: np.random.Generator) -> Members:

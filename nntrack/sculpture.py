@@ -80,9 +80,14 @@ def mirrored(points: np.ndarray) -> np.ndarray:
 
 def project(points: np.ndarray) -> np.ndarray:
     """The neutral surface's points in the directions of ``points`` (n, 3) as seen from `CENTRE`."""
-    directions = points - CENTRE
-    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    directions = _directions(points)
     return CENTRE + directions * _radius()(directions)[:, None]
+
+
+def _directions(points: np.ndarray) -> np.ndarray:
+    """Unit vectors (n, 3) from `CENTRE` to points."""
+    directions = points - CENTRE
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 def jaw_share(points: np.ndarray) -> np.ndarray:
@@ -201,12 +206,12 @@ def _grid_points() -> np.ndarray:
 
 def _thin(points: np.ndarray, fixed: np.ndarray) -> np.ndarray:
     """Points in the order given, without those that come too near to an earlier one or to a fixed one."""
-    unit = lambda p: (p - CENTRE) / np.linalg.norm(p - CENTRE, axis=1, keepdims=True)  # noqa: E731
-    directions, taken = unit(points), unit(fixed)
+    directions, taken = _directions(points), _directions(fixed)
     keep: list[int] = []
     for index, direction in enumerate(directions):
         gap = np.min(np.sum((taken - direction) ** 2, axis=1)) ** 0.5
-        if gap > 0.012 + 0.02 * (index > 0 and -direction[2] < 0.9) * 0.5:
+        # the middle of the face may be denser
+        if gap > (0.022 if index > 0 and direction[2] > -0.9 else 0.012):
             keep.append(index)
             taken = np.vstack([taken, direction])
     return points[keep]
