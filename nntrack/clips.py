@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from nntrack import render
+from nntrack import heads, render
 from nntrack.landmarks import landmark_box
 from nntrack.originals import ZipWriter, npz
 from nntrack.rotations import quat_apply
@@ -28,10 +28,11 @@ _COLUMNS = ("videoID", "personName", "imageHeight", "imageWidth", "videoDuration
 Members = list[tuple[str, bytes]]
 
 
-def draw(frames: int, seed: int, number: int) -> tuple[Members, np.ndarray]:
-    """One clip: its .npz and its row of the csv, and a frame to show."""
+def draw(frames: int, seed: int, number: int, head: str | None = None) -> tuple[Members, np.ndarray]:
+    """One clip: its .npz and its row of the csv, and a frame to show. head: as in `heads.load`."""
     # the same person in every clip of theirs
-    person = render.draw_person(np.random.default_rng([seed, _STREAM, 0, number // _CLIPS_PER_PERSON]))
+    person_rng = np.random.default_rng([seed, _STREAM, 0, number // _CLIPS_PER_PERSON])
+    person = render.draw_person(person_rng, heads.load(head))
     rng = np.random.default_rng([seed, _STREAM, 1, number])
     looks = rng.bit_generator.state
     expressions = _smooth_between(person.express(rng), person.express(rng), frames)

@@ -21,8 +21,9 @@ class _Section(BaseModel):
 
 
 class Synthesize(_Section):
-    """How much the synthetic archives hold."""
+    """What is drawn, and how much the synthetic archives hold."""
 
+    head: str | None  # folder of a scanned head model, null for the built-in head
     aflw2k: Count  # photos
     photos_300wlp: Annotated[Count, Field(alias="300wlp")]  # photos, `views` pictures each
     views: Count

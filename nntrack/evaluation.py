@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nntrack import images, metrics
-from nntrack.protocols import LOCALIZER_SUBSET, POSE_PROTOCOLS
+from nntrack.protocols import LOCALIZER_SUBSET, POSE_PROTOCOLS, applicable
 from nntrack.runtime import LocalizerModel, PoseModel
 from nntrack.store import Stored, replacing
 
@@ -32,7 +32,7 @@ def evaluate(
 def evaluate_pose(
     model: PoseModel, stored: Stored, name: str, settings: Mapping[str, float], protocols: tuple[str, ...] = ()
 ) -> dict[str, dict[str, float]]:
-    """Every protocol (or those named) on all samples of a posed dataset.
+    """Every protocol that applies (or those named) on all samples of a posed dataset.
 
     settings: by parameter name, see `POSE_PROTOCOLS`. Returns ``{"<name>_<protocol>": {metric: value}}``.
     Raises ValueError if the dataset is empty, its samples lack pose or landmarks, or a protocol is unknown.
@@ -40,7 +40,7 @@ def evaluate_pose(
     _check_posed(stored)
     known = {mask: stored.masks[mask] for mask in ("quat", "landmarks")}
     results = {}
-    for protocol in protocols or POSE_PROTOCOLS:
+    for protocol in protocols or applicable(str(stored.attributes.get("reader"))):
         if protocol not in POSE_PROTOCOLS:
             raise ValueError(f"no protocol is called '{protocol}'; known: {', '.join(POSE_PROTOCOLS)}")
         rois = crop_rois(stored, protocol, settings)

@@ -12,14 +12,27 @@ import numpy as np
 from nntrack import landmarks, parts, shapes
 from nntrack.parts import Mesh, Part
 from nntrack.reference import NEUTRAL_LANDMARKS
-from nntrack.sculpture import EYE_CENTRE, EYE_RADIUS, MOUTH, jaw_share, lip_shares, mirrored, neutral_surface
+from nntrack.sculpture import (
+    EYE_CENTRE,
+    EYE_RADIUS,
+    MOUTH,
+    SKULL_MIDDLE,
+    jaw_share,
+    lip_shares,
+    mirrored,
+    neutral_surface,
+)
 
 # Labels of real faces lie within 0.12 radii (rms) of the mean face; stranger shapes are drawn back to this.
 MAX_DEVIATION = 0.10
 
+# An expression is a vector: weights of `shapes.EXPRESSION`, then the jaw's angle in radians, then how far the subject's
+# right and left lids are shut (0..1, below 0 opened wide).
+EXPRESSION_SIZE = len(shapes.EXPRESSION) + 3
 
-class Template(NamedTuple):
-    """The neutral mesh and everything that moves it.
+
+class BuiltInHead(NamedTuple):
+    """The head made in code, a `heads.HeadModel`: the neutral mesh and everything that moves it.
 
     landmarks (68,): vertex indices. identity (k, n, 3), expression (e, n, 3): displacements at weight 1, in the
     order of the tables in `shapes`. jaw (n,): share in the jaw's turn. blink (2, n, 3): displacements that shut the
@@ -38,22 +51,83 @@ class Template(NamedTuple):
     occlusion: np.ndarray
     neck: np.ndarray
 
+    @property
+    def placed(self) -> np.ndarray:
+        """The skin vertices (s, 3) on the neutral surface: here they are its own."""
+        return self.mesh.points[: len(self.mirror)]
 
-# A face's expression is a vector: weights of `shapes.EXPRESSION`, then the jaw's angle in radians, then how far the
-# subject's right and left lids are shut (0..1, below 0 opened wide).
-EXPRESSION_SIZE = len(shapes.EXPRESSION) + 3
-REST = np.zeros(EXPRESSION_SIZE)
+    @property
+    def grows(self) -> np.ndarray:
+        """How freely hair stands off at each skin vertex (s,): everywhere."""
+        return np.ones(len(self.mirror))
+
+    @property
+    def at_rest(self) -> np.ndarray:
+        """The expression of a face at rest (EXPRESSION_SIZE,)."""
+        return np.zeros(EXPRESSION_SIZE)
+
+    def skull(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How much larger than the neutral skull that of a head at rest is (3,), and its middle (3,)."""
+        skin = self.mesh.part == Part.SKIN
+        return np.ptp(rest[skin], axis=0) / np.ptp(self.mesh.points[skin], axis=0), SKULL_MIDDLE
+
+    def draw_identity(self, rng: np.random.Generator) -> np.ndarray:
+        """The vertices (n, 3) of a random person's head at rest: modes, lengths along the axes, and the shoulders."""
+        weights = np.clip(rng.normal(size=len(self.identity)), -2.2, 2.2)
+        weights[list(shapes.IDENTITY).index("double_chin")] = max(0.0, rng.normal(0.2, 0.8))
+        points = self.mesh.points + np.tensordot(weights.astype(np.float32), self.identity, axes=1)
+        points = points * (1 + np.clip(rng.normal(size=3), -2, 2) * (0.035, 0.035, 0.03))
+        low = np.clip((points[:, 1:2] - 0.9) / 0.9, 0, 1) * (self.mesh.part == Part.BODY)[:, None]
+        build = np.clip(rng.normal(1.0, 0.1), 0.8, 1.25)  # width and depth of neck and shoulders
+        points = points * (1 + (build - 1) * low * (1, 0, 1))
+        corners = self.landmarks[list(landmarks.EYE_CORNERS)]
+        points = points - points[corners].mean(axis=0)
+        return self._draw_back(points, self.mesh.points, 0.75 * MAX_DEVIATION)
+
+    def draw_expression(self, rng: np.random.Generator) -> np.ndarray:
+        """A random expression (EXPRESSION_SIZE,): often nearly at rest, sometimes strong."""
+        names = list(shapes.EXPRESSION)
+        weights = np.zeros(len(names))
+        count = rng.integers(0, 5)
+        weights[rng.integers(0, len(names), count)] = rng.uniform(0.1, 1.0, count)
+        if rng.random() < 0.4:
+            smile = [names.index("smile_right"), names.index("smile_left")]
+            weights[smile] = rng.uniform(0.2, 1.15) + rng.normal(0, 0.05, 2)
+        weights[names.index("jaw_side")] *= rng.choice([-1.0, 1.0])
+        jaw = rng.choice([0.0, rng.uniform(0.01, 0.08), rng.uniform(0.05, 0.33)], p=[0.35, 0.4, 0.25])
+        lids = np.full(2, rng.uniform(-0.15, 0.4) if rng.random() < 0.88 else rng.uniform(0.4, 1.0))
+        if rng.random() < 0.05:  # a wink
+            lids[rng.integers(2)] = rng.uniform(0, 1)
+        return np.concatenate([weights, [jaw], lids])
+
+    def express(self, rest: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """The vertices (n, 3) of a head at rest with an expression, drawn back into the range of real faces."""
+        weights, jaw, lids = expression[:-3], expression[-3], expression[-2:]
+        points = rest + np.tensordot(weights.astype(np.float32), self.expression, axes=1)
+        points = points + np.tensordot(lids.astype(np.float32), self.blink, axes=1)
+        return self._draw_back(shapes.turn_jaw(points, self.jaw, jaw), rest, MAX_DEVIATION)
+
+    def _draw_back(self, points: np.ndarray, start: np.ndarray, limit: float) -> np.ndarray:
+        """Points moved back toward ``start`` until their landmarks are within ``limit`` (rms) of the neutral ones."""
+        chosen = self.landmarks
+        free, base = points[chosen] - start[chosen], start[chosen] - NEUTRAL_LANDMARKS
+        # |base + t free|^2 = 68 limit^2
+        a, b, c = np.sum(free * free), 2 * np.sum(free * base), np.sum(base * base) - len(base) * limit**2
+        if a + b + c <= 0:
+            return points
+        step = (-b + np.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a)
+        return start + np.clip(step, 0, 1) * (points - start)
 
 
 @cache
-def template() -> Template:
+def built_in() -> BuiltInHead:
     """The neutral head. Made once per process (a few tenths of a second)."""
     surface = neutral_surface()
     rims = [parts.rim(surface.points[loop], 0.03, 0.4) for loop in (surface.right_lids, surface.left_lids)]
     rims.append(parts.rim(surface.points[surface.lips], 0.06, 0.9))
     pieces = [parts.skin(surface), *rims, parts.eyeball(-1), parts.eyeball(1), parts.mouth(), parts.teeth(True)]
     mesh = parts.merge([*pieces, parts.teeth(False), parts.ear(-1), parts.ear(1), parts.body()])
-    return Template(
+    return BuiltInHead(
         mesh,
         surface.landmarks,
         np.stack([_field(bumps, mesh, True) for bumps in shapes.IDENTITY.values()]),
@@ -64,59 +138,6 @@ def template() -> Template:
         _occlusion(mesh),
         np.where(mesh.part == Part.BODY, np.clip((mesh.points[:, 1] - 0.8) / 0.85, 0, 1), 0.0),
     )
-
-
-def draw_identity(rng: np.random.Generator) -> np.ndarray:
-    """The vertices (n, 3) of a random person's head at rest: table modes, lengths along the axes, and the shoulders."""
-    head = template()
-    weights = np.clip(rng.normal(size=len(head.identity)), -2.2, 2.2)
-    weights[list(shapes.IDENTITY).index("double_chin")] = max(0.0, rng.normal(0.2, 0.8))
-    points = head.mesh.points + np.tensordot(weights.astype(np.float32), head.identity, axes=1)
-    points = points * (1 + np.clip(rng.normal(size=3), -2, 2) * (0.035, 0.035, 0.03))
-    low = np.clip((points[:, 1:2] - 0.9) / 0.9, 0, 1) * (head.mesh.part == Part.BODY)[:, None]
-    build = np.clip(rng.normal(1.0, 0.1), 0.8, 1.25)  # width and depth of neck and shoulders
-    points = points * (1 + (build - 1) * low * (1, 0, 1))
-    corners = head.landmarks[list(landmarks.EYE_CORNERS)]
-    points = points - points[corners].mean(axis=0)
-    return _draw_back(points, head.mesh.points, 0.75 * MAX_DEVIATION)
-
-
-def draw_expression(rng: np.random.Generator) -> np.ndarray:
-    """A random expression (EXPRESSION_SIZE,): often nearly at rest, sometimes strong."""
-    names = list(shapes.EXPRESSION)
-    weights = np.zeros(len(names))
-    count = rng.integers(0, 5)
-    weights[rng.integers(0, len(names), count)] = rng.uniform(0.1, 1.0, count)
-    if rng.random() < 0.4:
-        smile = [names.index("smile_right"), names.index("smile_left")]
-        weights[smile] = rng.uniform(0.2, 1.15) + rng.normal(0, 0.05, 2)
-    weights[names.index("jaw_side")] *= rng.choice([-1.0, 1.0])
-    jaw = rng.choice([0.0, rng.uniform(0.01, 0.08), rng.uniform(0.05, 0.33)], p=[0.35, 0.4, 0.25])
-    lids = np.full(2, rng.uniform(-0.15, 0.4) if rng.random() < 0.88 else rng.uniform(0.4, 1.0))
-    if rng.random() < 0.05:  # a wink
-        lids[rng.integers(2)] = rng.uniform(0, 1)
-    return np.concatenate([weights, [jaw], lids])
-
-
-def express(rest: np.ndarray, expression: np.ndarray) -> np.ndarray:
-    """The vertices (n, 3) of a head at rest with an expression, drawn back into the range of real faces."""
-    head = template()
-    weights, jaw, lids = expression[:-3], expression[-3], expression[-2:]
-    points = rest + np.tensordot(weights.astype(np.float32), head.expression, axes=1)
-    points = points + np.tensordot(lids.astype(np.float32), head.blink, axes=1)
-    return _draw_back(shapes.turn_jaw(points, head.jaw, jaw), rest, MAX_DEVIATION)
-
-
-def _draw_back(points: np.ndarray, start: np.ndarray, limit: float) -> np.ndarray:
-    """Points moved back toward ``start`` until their landmarks are within ``limit`` (rms) of the neutral ones."""
-    chosen = template().landmarks
-    free, base = points[chosen] - start[chosen], start[chosen] - NEUTRAL_LANDMARKS
-    # |base + t free|^2 = 68 limit^2
-    a, b, c = np.sum(free * free), 2 * np.sum(free * base), np.sum(base * base) - len(base) * limit**2
-    if a + b + c <= 0:
-        return points
-    step = (-b + np.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a)
-    return start + np.clip(step, 0, 1) * (points - start)
 
 
 def _field(bumps: tuple[shapes.Bump, ...], mesh: Mesh, grown: bool) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What a person's surface looks like: the texture atlas with skin, lips, brows, eyes, beard and hair, as grey albedo.
 
-The atlas is (640, 512) float32, 0 black to 1 white; `parts` says which patch is what. Where features lie on the skin
-patch follows from the neutral head's landmarks, so it stays right under every identity and expression.
+The atlas (`parts.ATLAS`) is float32, 0 black to 1 white; `parts` says which patch is what. Where features lie on the
+skin patch follows from the neutral head's landmarks, so it stays right under every identity and expression.
 """
 
 from functools import cache
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from nntrack import landmarks, parts
+from nntrack.clutter import stuff, write
 from nntrack.reference import NEUTRAL_LANDMARKS
 from nntrack.scenery import noise
 from nntrack.sculpture import CENTRE, mirrored, neutral_surface, project
@@ -74,8 +75,8 @@ def scalp_share(points: np.ndarray, line: np.ndarray, recede: float, soft: float
     return np.clip((limit - recede * corner - points[..., 1]) / soft + 0.5, 0, 1).astype(np.float32)
 
 
-def draw_looks(rng: np.random.Generator) -> Looks:
-    """A random person's skin, face, hair and clothes."""
+def draw_looks(rng: np.random.Generator, placed: np.ndarray) -> Looks:
+    """A random person's skin, face, hair and clothes. placed (s, 3): the skin vertices on the neutral surface."""
     tone = float(rng.uniform(0.22, 0.85))
     dark_hair = rng.uniform(0.02, 0.22)
     hair = float(dark_hair if rng.random() < 0.65 else rng.uniform(0.15, 0.85))
@@ -86,10 +87,10 @@ def draw_looks(rng: np.random.Generator) -> Looks:
     soft = rng.uniform(0.03, 0.2)
     maps = _maps()
     share = np.zeros((_COARSE, _COARSE), np.float32)
-    scalp = np.zeros(len(neutral_surface().points), np.float32)
+    scalp = np.zeros(len(placed), np.float32)
     if not bald:
         share = scalp_share(maps.points, line, recede, soft) + 0.6 * noise(rng, share.shape, (40, 40)) * soft
-        scalp = scalp_share(neutral_surface().points, line, recede, soft)
+        scalp = scalp_share(placed, line, recede, soft)
     skin = _skin(rng, tone)
     skin = _features(rng, skin, hair)
     if rng.random() < 0.42:
@@ -112,11 +113,11 @@ def strands(rng: np.random.Generator) -> np.ndarray:
 
 def _skin(rng: np.random.Generator, tone: float) -> np.ndarray:
     size = (SIDE, SIDE)
-    patchy = rng.uniform(0.1, 1.0)
+    patchy = rng.uniform(0.05, 0.6)
     texture = patchy * (0.04 * noise(rng, size, (7, 7)) + 0.02 * noise(rng, size, (24, 24)))
     texture += rng.uniform(0.0, 0.025) * noise(rng, size, (90, 90)) + 0.012 * rng.standard_normal(size, np.float32)
     if rng.random() < 0.25:  # freckles and moles
-        texture -= rng.uniform(0.05, 0.2) * (noise(rng, size, (160, 160)) > rng.uniform(1.6, 2.4))
+        texture -= rng.uniform(0.03, 0.15) * (noise(rng, size, (160, 160)) > rng.uniform(2.0, 2.8))
     if rng.random() < 0.35:
         texture -= _wrinkles(rng)
     return tone * (1 + texture)
@@ -198,31 +199,44 @@ def _beard(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.ndarra
 
 
 def _fill_patches(rng: np.random.Generator, texture: np.ndarray, tone: float) -> None:
-    plain = _window(texture, parts.PLAIN_PATCH)
+    plain = patch_of(texture, parts.PLAIN_PATCH)
     plain[:] = tone * rng.uniform(0.85, 1.02) * (1 + 0.05 * noise(rng, plain.shape, (6, 6)))
-    cloth = _window(texture, parts.CLOTH_PATCH)
+    cloth = patch_of(texture, parts.CLOTH_PATCH)
     cloth[:] = _cloth(rng, cloth.shape)
-    _window(texture, parts.EYE_PATCH)[:] = _eye(rng)
-    _window(texture, parts.DARK_PATCH)[:] = rng.uniform(0.02, 0.12)
-    _window(texture, parts.RIM_PATCH)[:] = tone * np.linspace(0.75, 0.35, 64, dtype=np.float32)[:, None]
-    _window(texture, parts.SOLID_PATCH)[:] = rng.choice([rng.uniform(0.01, 0.15), rng.uniform(0.1, 0.9)])
-    teeth = _window(texture, parts.TEETH_PATCH)
+    patch_of(texture, parts.EYE_PATCH)[:] = _eye(rng)
+    patch_of(texture, parts.DARK_PATCH)[:] = rng.uniform(0.02, 0.12)
+    rim = patch_of(texture, parts.RIM_PATCH)
+    rim[:] = tone * np.linspace(0.75, 0.35, len(rim), dtype=np.float32)[:, None]
+    patch_of(texture, parts.SOLID_PATCH)[:] = rng.choice([rng.uniform(0.01, 0.15), rng.uniform(0.1, 0.9)])
+    teeth = patch_of(texture, parts.TEETH_PATCH)
     gaps = np.abs(np.sin(np.linspace(0, 11 * np.pi, teeth.shape[1], dtype=np.float32)))
     teeth[:] = rng.uniform(0.5, 0.95) * (0.75 + 0.25 * np.minimum(1, 4 * gaps))
     teeth *= np.abs(np.linspace(-1, 1, teeth.shape[1], dtype=np.float32)) * -0.35 + 1
 
 
 def _cloth(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """A shirt with stripes or folds, a coat with an opening."""
+    """Clothes about the chest: a material, and often an opening, lapels, a tie, buttons or letters."""
     u = np.linspace(-1, 1, shape[1], dtype=np.float32)[None]
     v = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None]
-    cloth = rng.uniform(0.03, 0.95) * (1 + rng.uniform(0, 0.25) * noise(rng, shape, (8, 8)))
+    cloth = rng.uniform(0.03, 0.95) * stuff(rng, shape, np.exp(rng.uniform(np.log(12), np.log(120))))
     kind = rng.random()
-    if kind < 0.25:
-        cloth = cloth + rng.uniform(-0.3, 0.3) * np.sign(np.sin(rng.uniform(20, 90) * (v if rng.random() < 0.5 else u)))
-    if kind > 0.6:  # a collar or a lapel over something else
-        opening = np.abs(u) < rng.uniform(0.05, 0.25) * np.clip(1 - rng.uniform(0.5, 2.0) * v, 0, 1)
-        cloth = np.where(opening, rng.uniform(0.05, 0.95), cloth)
+    if kind > 0.5:  # a shirt in the opening of a jacket
+        deep, wide = rng.uniform(0.15, 0.7), rng.uniform(0.05, 0.3)
+        edge = wide * (1 - v / deep)
+        lapel = np.abs(u) < edge + rng.uniform(0.02, 0.12) * (v < 0.9 * deep)
+        cloth = np.where(lapel, cloth * rng.uniform(0.6, 1.3), cloth)
+        cloth = np.where(np.abs(u) < edge, rng.uniform(0.05, 0.95), cloth)
+        if rng.random() < 0.4:
+            tie = (np.abs(u) < 0.015 + 0.03 * v) & (v < deep)
+            cloth = np.where(tie, rng.uniform(0.03, 0.7) * stuff(rng, shape, 20), cloth)
+    if rng.random() < 0.3:
+        mask = np.zeros(shape, np.float32)
+        write(rng, mask, shape[1] * np.array([rng.uniform(0.35, 0.5), rng.uniform(0.2, 0.4)]), shape[1] * 0.12)
+        cloth = cloth * (1 - mask) + rng.uniform(0.02, 0.98) * mask
+    if rng.random() < 0.3:
+        for at in np.arange(0.05, 1, rng.uniform(0.06, 0.15)):
+            centre = (shape[1] // 2, int(at * shape[0]))
+            cv2.circle(cloth, centre, int(rng.integers(2, 5)), float(rng.uniform(0.02, 0.95)), -1, cv2.LINE_AA)
     return np.clip(cloth, 0.02, 1).astype(np.float32)
 
 
@@ -246,7 +260,8 @@ def _eye(rng: np.random.Generator) -> np.ndarray:
     return cv2.GaussianBlur(eye, (0, 0), 0.7)
 
 
-def _window(texture: np.ndarray, patch: parts.Patch) -> np.ndarray:
+def patch_of(texture: np.ndarray, patch: parts.Patch) -> np.ndarray:
+    """The part of an atlas that a patch covers, a view."""
     height, width = parts.ATLAS
     rows = slice(round(patch.v0 * height), round(patch.v1 * height))
     return texture[rows, round(patch.u0 * width) : round(patch.u1 * width)]

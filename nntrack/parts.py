@@ -42,16 +42,16 @@ class Patch(NamedTuple):
 
 
 _COLLAR = 1.42  # y where clothes begin
-ATLAS = (640, 512)  # height, width in texels
-_SPLIT = 512 / 640
+ATLAS = (1024, 512)  # height, width in texels
+_SPLIT, _CLOTHES = 512 / 1024, 640 / 1024
 SKIN_PATCH = Patch(0, 0, 1, _SPLIT)
-EYE_PATCH = Patch(0.0, _SPLIT, 0.25, 1)
-PLAIN_PATCH = Patch(0.25, _SPLIT, 0.5, 1)  # skin without features: ears, neck
-CLOTH_PATCH = Patch(0.5, _SPLIT, 0.75, 1)
-TEETH_PATCH = Patch(0.75, _SPLIT, 1.0, 0.9)
-DARK_PATCH = Patch(0.75, 0.9, 0.85, 1)  # inside the mouth
-RIM_PATCH = Patch(0.85, 0.9, 0.92, 1)
-SOLID_PATCH = Patch(0.93, 0.9, 1, 1)  # frames of glasses, visors
+EYE_PATCH = Patch(0.0, _SPLIT, 0.25, _CLOTHES)
+PLAIN_PATCH = Patch(0.25, _SPLIT, 0.5, _CLOTHES)  # skin without features: ears, neck
+CLOTH_PATCH = Patch(0.0, _CLOTHES, 1.0, 1)
+TEETH_PATCH = Patch(0.5, _SPLIT, 0.75, _CLOTHES)
+DARK_PATCH = Patch(0.75, _SPLIT, 0.85, _CLOTHES)  # inside the mouth
+RIM_PATCH = Patch(0.85, _SPLIT, 0.92, _CLOTHES)
+SOLID_PATCH = Patch(0.93, _SPLIT, 1, _CLOTHES)  # frames of glasses, visors
 
 
 class Mesh(NamedTuple):
@@ -195,6 +195,7 @@ def _rings(table: np.ndarray, top: float, bottom: float, patch: Patch) -> Mesh:
     z = middle - deep * np.sign(np.cos(turns)) * np.abs(np.cos(turns)) ** (1 - power)
     sag = 0.16 * np.clip((y - 1.15) / 0.25, 0, 1) * np.cos(turns)
     points = np.stack([x, y + sag, z], axis=-1).reshape(-1, 3)
-    share = np.broadcast_to((rows - rows[0])[:, None] / (rows[-1] - rows[0]), x.shape).ravel()
-    uv = patch.place(0.5 + 0.46 * points[:, 0] / np.abs(points[:, 0]).max(), 0.04 + 0.9 * share)
+    # what is near the face is shown the larger
+    share = np.broadcast_to(np.clip((y - top) / (bottom - top), 0, 1), x.shape).ravel()
+    uv = patch.place(0.5 + 0.46 * points[:, 0] / np.abs(points[:, 0]).max(), 0.04 + 0.9 * np.sqrt(share))
     return Mesh(points, grid_triangles(*x.shape), uv, np.full(len(points), Part.BODY))

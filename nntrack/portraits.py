@@ -6,7 +6,7 @@ The layouts, keys, dtypes and units are the originals'; see the readers, which r
 import cv2
 import numpy as np
 
-from nntrack import render
+from nntrack import heads, render
 from nntrack.landmarks import landmark_box
 from nntrack.originals import jpeg, mat
 from nntrack.readers._3ddfa import labels_to_pose, points_to_matlab
@@ -22,10 +22,13 @@ _AFLW2K, _300WLP = 1, 2  # streams of random numbers
 Members = list[tuple[str, bytes]]
 
 
-def aflw2k(seed: int, number: int) -> tuple[Members, np.ndarray]:
-    """One photo of AFLW2000-3D: members and the picture. Yaw to 90 degrees, two thirds of it within 30."""
+def aflw2k(seed: int, number: int, head: str | None = None) -> tuple[Members, np.ndarray]:
+    """One photo of AFLW2000-3D: members and the picture. Yaw to 90 degrees, two thirds of it within 30.
+
+    head: as in `heads.load`.
+    """
     rng = np.random.default_rng([seed, _AFLW2K, number])
-    person = render.draw_person(rng)
+    person = render.draw_person(rng, heads.load(head))
     picture = _portrait(rng, person, _wide_angles(rng))
     name = f"AFLW2000/image{number + 2:05d}"
     arrays = _parameters(picture, rng) | {
@@ -38,16 +41,16 @@ def aflw2k(seed: int, number: int) -> tuple[Members, np.ndarray]:
     return members, picture.image
 
 
-def w300lp(views: int, seed: int, number: int) -> tuple[Members, np.ndarray]:
+def w300lp(views: int, seed: int, number: int, head: str | None = None) -> tuple[Members, np.ndarray]:
     """One photo of 300W-LP and its rotated views: members and one picture.
 
     View 0 is the original; the others turn the same head further, to a yaw of up to 90 degrees. Only view 0 has its
-    mirrored copy: no reader takes those.
+    mirrored copy: no reader takes those. head: as in `heads.load`.
     """
     rng = np.random.default_rng([seed, _300WLP, number])
     subset = str(rng.choice(SUBSETS, p=_SHARES))
     stem = _photo_name(subset, number)
-    person = render.draw_person(rng)
+    person = render.draw_person(rng, heads.load(head))
     start = np.radians(np.clip(rng.normal(0, [18, 15, 11]), -50, 50))  # pitch, yaw, roll
     end = np.sign(start[1]) * np.radians(rng.uniform(35, 92))
     looks = rng.bit_generator.state  # every view starts from the same draws: light, expression, background

@@ -17,13 +17,14 @@ class PoseProtocol:
     """How a face is cut from its photo.
 
     roi: (landmarks (N, 68, 3) px, (height, width) px, setting) to (N, 4) px, xyxy. setting: the parameter of the
-    evaluate section it reads.
+    evaluate section it reads. whole_photo: it needs the photo as it was taken, not a crop about the face.
     """
 
     name: str
     title: str
     setting: str
     roi: Callable[[np.ndarray, tuple[int, int], float], np.ndarray]
+    whole_photo: bool = False
 
 
 def _landmark_square(landmarks: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:
@@ -41,7 +42,15 @@ POSE_PROTOCOLS = {
     row.name: row
     for row in (
         PoseProtocol("bbox", "box of the ground-truth landmarks", "bbox_scale", _landmark_square),
-        PoseProtocol("center", "fixed centre crop", "center_crop", _central_square),
+        PoseProtocol("center", "fixed centre crop", "center_crop", _central_square, whole_photo=True),
     )
 }
+_CROPPED = ("300wlp", "ytfaces")  # readers that keep crops
+
+
+def applicable(reader: str) -> tuple[str, ...]:
+    """The protocols under which samples of a posed dataset can be measured, by the name of its reader."""
+    return tuple(name for name, row in POSE_PROTOCOLS.items() if not (row.whole_photo and reader in _CROPPED))
+
+
 LOCALIZER_SUBSET = "val"  # of WIDER FACE: kept apart by its authors

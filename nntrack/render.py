@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nntrack import head, landmarks, looks, parts, raster, scenery, wear
+from nntrack import arms, heads, landmarks, looks, parts, raster, scenery, wear
 from nntrack.parts import Part
 from nntrack.rotations import quat_to_rotmat
 
@@ -32,16 +32,17 @@ class Light(NamedTuple):
 
 
 class Person(NamedTuple):
-    """Who is drawn: vertices (n, 3) of the head at rest, what it looks like and what it wears."""
+    """Who is drawn: a head, its vertices (n, 3) at rest, what it looks like and what it wears."""
 
+    head: heads.HeadModel
     rest: np.ndarray
     looks: looks.Looks
     sheets: tuple[wear.Sheet, ...]
     frames: parts.Mesh | None
 
     def express(self, rng: np.random.Generator) -> np.ndarray:
-        """A random expression, a vector that may be interpolated (see `head.REST`)."""
-        return head.draw_expression(rng)
+        """A random expression, a vector that may be interpolated (see `HeadModel.at_rest`)."""
+        return self.head.draw_expression(rng)
 
 
 class Picture(NamedTuple):
@@ -68,18 +69,16 @@ class _Camera(NamedTuple):
     distance: float  # head radii
 
 
-def draw_person(rng: np.random.Generator) -> Person:
-    """A random person."""
+def draw_person(rng: np.random.Generator, head: heads.HeadModel | None = None) -> Person:
+    """A random person. head: whose heads people have; by default the built-in one."""
+    head = head or heads.load(None)
     rest = head.draw_identity(rng)
-    look = looks.draw_looks(rng)
-    rest = _grow_hair(rng, rest, look)
-    marks = rest[head.template().landmarks]
-    neutral = head.template().mesh.points
-    skin = head.template().mesh.part == Part.SKIN
-    skull = np.ptp(rest[skin], axis=0) / np.ptp(neutral[skin], axis=0)
-    covers = wear.draw_covers(rng, skull, look.hair)
+    look = looks.draw_looks(rng, head.placed)
+    rest = _grow_hair(rng, head, rest, look)
+    marks = rest[head.landmarks]
+    covers = wear.draw_covers(rng, *head.skull(rest), look.hair)
     frames, lenses = wear.draw_glasses(rng, marks) if rng.random() < 0.27 else (None, [])
-    return Person(rest, look, (*lenses, *covers), frames)
+    return Person(head, rest, look, (*lenses, *covers, *arms.draw_arms(rng, look)), frames)
 
 
 def draw_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
@@ -116,8 +115,9 @@ def draw(
     light = light or draw_light(rng)
     camera = _draw_camera(rng, quat, centre, radius)
     ground = scenery.background(rng, size) if background is None else background.astype(np.float32) / 255
-    points = head.express(person.rest, expression)
-    corners = points[head.template().landmarks[list(landmarks.EYE_CORNERS)]].mean(axis=0)
+    points = person.head.express(person.rest, expression)
+    marks = points[person.head.landmarks]
+    corners = marks[list(landmarks.EYE_CORNERS)].mean(axis=0)
     picture, covered = _render(person, points, corners, light, camera, size)
     picture = _expose(rng, picture, covered, person.looks.tone)
     picture = ground * (1 - covered) + picture * covered
@@ -130,8 +130,8 @@ def draw(
     if background is not None:
         soft = cv2.GaussianBlur(covered, (0, 0), 1.0)
         image = np.round(background * (1 - soft) + image * soft).astype(np.uint8)
-    marks = _pose(points[head.template().landmarks], np.zeros(68), camera, corners).pixels
-    return Picture(image, marks, np.array([*camera.centre, radius]), np.asarray(quat, np.float64))
+    labels = _pose(marks, np.zeros(len(marks)), camera, corners).pixels
+    return Picture(image, labels, np.array([*camera.centre, radius]), np.asarray(quat, np.float64))
 
 
 def _expose(rng: np.random.Generator, picture: np.ndarray, covered: np.ndarray, tone: float) -> np.ndarray:
@@ -141,18 +141,17 @@ def _expose(rng: np.random.Generator, picture: np.ndarray, covered: np.ndarray, 
     return 1.12 * (1 - np.exp(-1.15 * picture * level / max(mean, 0.02)))
 
 
-def _grow_hair(rng: np.random.Generator, rest: np.ndarray, look: looks.Looks) -> np.ndarray:
+def _grow_hair(rng: np.random.Generator, head: heads.HeadModel, rest: np.ndarray, look: looks.Looks) -> np.ndarray:
     """The head with its scalp pushed outward as far as short hair stands off."""
-    mesh = head.template().mesh
-    count = len(look.scalp)
-    normals = raster.vertex_normals(rest[:count], mesh.triangles[(mesh.triangles < count).all(axis=1)])
-    neutral = mesh.points[:count]
+    triangles, neutral = head.mesh.triangles, head.placed
+    count = len(neutral)
+    normals = raster.vertex_normals(rest[:count], triangles[(triangles < count).all(axis=1)])
     # the landmarks before the ears stay where they are
     free = np.clip(np.maximum((-0.15 - neutral[:, 1]) / 0.2, (neutral[:, 2] - 0.85) / 0.15), 0, 1)
     height = rng.uniform(0.0, 0.22) ** 1.3 * (0.5 + 0.5 * np.clip(-neutral[:, 1], 0, 1))
     grown = rest.copy()
-    grown[:count] += normals * (height * look.scalp**2 * free)[:, None]
-    grown[head.template().landmarks] = rest[head.template().landmarks]
+    grown[:count] += normals * (height * look.scalp**2 * free * head.grows)[:, None]
+    grown[head.landmarks] = rest[head.landmarks]
     return grown
 
 
@@ -189,9 +188,8 @@ def _render(
     person: Person, points: np.ndarray, origin: np.ndarray, light: Light, camera: _Camera, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The head's brightness and how much of each pixel it covers, both (H, W)."""
-    template = head.template()
-    mesh = template.mesh._replace(points=points)
-    follows, occlusion = template.neck, template.occlusion
+    mesh = person.head.mesh._replace(points=points)
+    follows, occlusion = person.head.neck, person.head.occlusion
     if person.frames is not None:
         extra = len(person.frames.points)
         mesh = parts.merge([mesh, person.frames])
@@ -207,30 +205,37 @@ def _render(
     covered = (layer.depth < raster.EMPTY).astype(np.float32)
     depth = layer.depth
     for sheet in person.sheets:
-        picture, covered, depth = _lay_over(sheet, picture, covered, depth, light, camera, origin)
+        _lay_over(sheet, (picture, covered, depth), light, camera, origin)
     return picture, covered
 
 
 def _lay_over(
-    sheet: wear.Sheet,
-    picture: np.ndarray,
-    covered: np.ndarray,
-    depth: np.ndarray,
-    light: Light,
-    camera: _Camera,
-    origin: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The picture with a sheet drawn over it where it is nearer."""
+    sheet: wear.Sheet, layers: tuple[np.ndarray, ...], light: Light, camera: _Camera, origin: np.ndarray
+) -> None:
+    """Draw a sheet into picture, cover and depth (H, W) where it is nearer."""
     posed = _pose(sheet.points, sheet.follows, camera, origin)
+    corner, window = _window(posed.pixels, layers[0].shape)
+    picture, covered, depth = (layer[window] for layer in layers)
+    if not picture.size:
+        return
     mesh = parts.Mesh(sheet.points, sheet.triangles, sheet.uv, np.full(len(sheet.points), Part.WORN))
     shading = _shade(posed.turned, mesh, np.ones(len(sheet.points)), light._replace(shadow=False), 0.1)
     values = np.column_stack([sheet.uv, shading / _BRIGHTEST])
-    layer = raster.rasterise(posed.pixels, sheet.triangles, values, covered.shape, camera.radius)
+    pixels = posed.pixels - (*corner, 0)
+    layer = raster.rasterise(pixels, sheet.triangles, values, covered.shape, camera.radius)
     sampled = _sample(sheet.texture, layer.values)
     near = (layer.depth < raster.EMPTY) & (layer.depth < depth)
     opacity = np.where(near, sampled[..., 1], 0)
-    picture = picture * (1 - opacity) + sampled[..., 0] * layer.values[..., 2] * _BRIGHTEST * opacity
-    return picture, np.maximum(covered, opacity), np.where(opacity > 0.5, layer.depth, depth)
+    picture[:] = picture * (1 - opacity) + sampled[..., 0] * layer.values[..., 2] * _BRIGHTEST * opacity
+    np.maximum(covered, opacity, out=covered)
+    np.copyto(depth, layer.depth, where=opacity > 0.5)
+
+
+def _window(pixels: np.ndarray, size: tuple[int, ...]) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """The part of a picture that holds points (n, 3) px: its first corner x, y and its rows and columns."""
+    first = np.clip(np.floor(pixels[:, :2].min(axis=0)).astype(int), 0, size[::-1])
+    last = np.clip(np.ceil(pixels[:, :2].max(axis=0)).astype(int), first, size[::-1])
+    return first, (slice(first[1], last[1]), slice(first[0], last[0]))
 
 
 def _shade(points: np.ndarray, mesh: parts.Mesh, occlusion: np.ndarray, light: Light, oily: float) -> np.ndarray:

@@ -18,6 +18,7 @@ from nntrack.reference import NEUTRAL_LANDMARKS
 CENTRE = np.array([0.0, 0.25, 0.75])
 EYE_CENTRE = np.array([-0.31, -0.005, 0.075])  # of the subject's right eyeball
 EYE_RADIUS = 0.116
+SKULL_MIDDLE = np.array([0.0, -0.22, 0.78])
 MOUTH = np.array([0.0, 0.655])  # x, y of the middle of the slit
 
 # Points that the surface passes through besides the landmarks: the middle line and the subject's right half.

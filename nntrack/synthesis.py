@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from nntrack import clips, crowds, images, marks, portraits
+from nntrack import clips, crowds, heads, images, marks, portraits
 from nntrack.config import Synthesize
 from nntrack.originals import ZipWriter
 from nntrack.readers._parallel import in_order
@@ -36,19 +36,22 @@ class Plan(NamedTuple):
 
 def plans(sizes: Synthesize) -> list[Plan]:
     """What is drawn, and how much."""
+    head = sizes.head
+    wide = partial(portraits.w300lp, sizes.views)
     return [
-        Plan("aflw2k", "AFLW2000-3D.zip", portraits.aflw2k, sizes.aflw2k, _write_zip),
-        Plan("300wlp", "300W-LP.zip", partial(portraits.w300lp, sizes.views), sizes.photos_300wlp, _write_zip),
-        Plan("ytfaces", "YTFaces", partial(clips.draw, sizes.frames), sizes.clips, clips.write),
-        Plan("widerface", "wider_faces", crowds.draw, sizes.widerface, crowds.write),
+        Plan("aflw2k", "AFLW2000-3D.zip", partial(portraits.aflw2k, head=head), sizes.aflw2k, _write_zip),
+        Plan("300wlp", "300W-LP.zip", partial(wide, head=head), sizes.photos_300wlp, _write_zip),
+        Plan("ytfaces", "YTFaces", partial(clips.draw, sizes.frames, head=head), sizes.clips, clips.write),
+        Plan("widerface", "wider_faces", partial(crowds.draw, head=head), sizes.widerface, crowds.write),
     ]
 
 
 def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None = None) -> None:
     """Write the archives, their marks and contact sheets (``sheets/<dataset>.jpg``) into ``folder``.
 
-    workers: processes, None for one per core.
+    workers: processes, None for one per core. Raises FileNotFoundError or ValueError if the head model cannot be read.
     """
+    heads.load(sizes.head)  # before workers start, so that errors are told once and forked workers share it
     for plan in plans(sizes):
         shown: list[np.ndarray] = []
         with replacing(folder / plan.path) as partial_path:

@@ -10,9 +10,9 @@ import numpy as np
 from nntrack.landmarks import LEFT_EYE, RIGHT_EYE
 from nntrack.parts import SOLID_PATCH, Mesh, Part, grid_triangles, merge
 from nntrack.scenery import noise
+from nntrack.sculpture import SKULL_MIDDLE
 
 _ROWS, _COLUMNS = 22, 72
-_MIDDLE = np.array([0.0, -0.22, 0.78])  # of the skull
 _SKULL = np.array([0.77, 0.91, 0.97])  # its half axes
 _TEXTURE = (96, 384)
 
@@ -28,10 +28,11 @@ class Sheet(NamedTuple):
     follows: np.ndarray
 
 
-def draw_covers(rng: np.random.Generator, skull: np.ndarray, hair: float) -> list[Sheet]:
+def draw_covers(rng: np.random.Generator, skull: np.ndarray, middle: np.ndarray, hair: float) -> list[Sheet]:
     """What lies over the head: hair, a hat, a scarf, or nothing.
 
-    skull (3,): how much larger the skull is than the neutral one along x, y, z. hair: its albedo.
+    skull (3,): how much larger the skull is than the neutral one along x, y, z. middle (3,): of the skull. hair: its
+    albedo.
     """
     kind = rng.choice(("none", "hair", "hat", "hair and hat", "scarf"), p=(0.34, 0.48, 0.08, 0.06, 0.04))
     sheets = []
@@ -42,7 +43,7 @@ def draw_covers(rng: np.random.Generator, skull: np.ndarray, hair: float) -> lis
         sheets.append(_hat(rng, skull, thickness))
     if kind == "scarf":
         sheets.append(_scarf(rng, skull))
-    return sheets
+    return [sheet._replace(points=sheet.points + (middle - SKULL_MIDDLE)) for sheet in sheets]
 
 
 def _hair(rng: np.random.Generator, skull: np.ndarray, hair: float, thickness: float) -> Sheet:
@@ -178,7 +179,7 @@ def _dome(
 
     flare: how much wider it gets per unit it hangs; wave: amplitude, frequency and phase of its undulation.
     """
-    drop = ends - _MIDDLE[1]
+    drop = ends - SKULL_MIDDLE[1]
     total = np.where(drop < 0, np.arccos(np.clip(-drop / axes[1], -1, 1)), np.pi / 2 + np.maximum(drop, 0))
     reach = np.linspace(0, 1, _ROWS)[:, None] * total  # (rows, columns)
     hang = np.maximum(reach - np.pi / 2, 0)
@@ -188,7 +189,7 @@ def _dome(
     points = np.stack([axes[0] * across * np.sin(azimuth), down, -axes[2] * across * np.cos(azimuth)], axis=-1)
     # long hair falls along the neck, behind the shoulders' front
     points[..., 2] += 0.25 * np.minimum(hang, 1) * (points[..., 2] < 0)
-    return (points + _MIDDLE).reshape(-1, 3)
+    return (points + SKULL_MIDDLE).reshape(-1, 3)
 
 
 def _sheet(points: np.ndarray, brightness: np.ndarray, opacity: np.ndarray) -> Sheet:

@@ -20,14 +20,14 @@ SETTINGS = {"bbox_scale": 1.2, "center_crop": 0.6}
 FRONTAL = np.array([0, 0, 0, 1.0])
 
 
-def write_posed(path, quats, rng, source="synthetic"):
+def write_posed(path, quats, rng, source="synthetic", reader="aflw2k"):
     def samples():
         for i, quat in enumerate(quats):
             points = rng.uniform(150, 250, (68, 3))
             labels = {"quat": np.asarray(quat, float), "landmarks": points, "face": np.float32(1)}
             yield Sample(rng.integers(0, 255, (450, 450)).astype(np.uint8), f"photo {i}", f"photo {i}", labels)
 
-    store.write(path, samples(), {"source": source})
+    store.write(path, samples(), {"source": source, "reader": reader})
     return store.Stored(path)
 
 
@@ -76,6 +76,12 @@ def test_a_frontal_net_errs_by_the_labels_angles(tmp_path, rng):
         assert row["geodesic_median"] == pytest.approx(30, abs=1e-3)
         assert [row[f"geodesic_yaw_{b}"] for b in ("0_30", "30_60", "60_100")] == pytest.approx([15, 40, 80], abs=1e-3)
         assert row["n"] == 4 and "nme" not in row
+
+
+def test_crops_are_not_cut_as_photos_are(tmp_path, rng):
+    stored = write_posed(tmp_path / "300wlp.h5", [FRONTAL], rng, reader="300wlp")
+    results = evaluation.evaluate_pose(PoseModel(onnx_files.pose(tmp_path / "a.onnx")), stored, "still", SETTINGS)
+    assert list(results) == ["still_bbox"]
 
 
 def test_landmarks_in_the_right_place_have_no_error(tmp_path, rng):

@@ -6,6 +6,8 @@ from nntrack import head, landmarks, shapes
 from nntrack.reference import NEUTRAL_LANDMARKS
 from nntrack.sculpture import mirrored, neutral_surface
 
+HEAD = head.built_in()
+
 
 def test_neutral_landmarks_are_symmetric_and_centred_between_the_eyes():
     np.testing.assert_allclose(mirrored(NEUTRAL_LANDMARKS)[landmarks.MIRROR], NEUTRAL_LANDMARKS)
@@ -50,43 +52,43 @@ def test_triangles_face_outward():
 
 @pytest.mark.parametrize("name", shapes.IDENTITY)
 def test_every_difference_between_people_is_seen_but_small(name):
-    field = head.template().identity[list(shapes.IDENTITY).index(name)]
+    field = HEAD.identity[list(shapes.IDENTITY).index(name)]
     assert 0.004 < np.linalg.norm(field, axis=1).max() < 0.15
 
 
 def test_people_differ_within_the_range_of_real_labels(rng):
-    chosen = head.template().landmarks
-    heads = [head.express(head.draw_identity(rng), head.draw_expression(rng))[chosen] for _ in range(20)]
+    chosen = HEAD.landmarks
+    heads = [HEAD.express(HEAD.draw_identity(rng), HEAD.draw_expression(rng))[chosen] for _ in range(20)]
     spread = [np.sqrt(np.sum((points - NEUTRAL_LANDMARKS) ** 2, axis=1).mean()) for points in heads]
     assert max(spread) <= head.MAX_DEVIATION + 1e-6
     assert np.median(spread) > 0.03
 
 
 def test_identities_keep_the_origin_between_the_eyes(rng):
-    corners = head.template().landmarks[list(landmarks.EYE_CORNERS)]
+    corners = HEAD.landmarks[list(landmarks.EYE_CORNERS)]
     for _ in range(5):
-        np.testing.assert_allclose(head.draw_identity(rng)[corners].mean(axis=0), 0, atol=1e-3)
+        np.testing.assert_allclose(HEAD.draw_identity(rng)[corners].mean(axis=0), 0, atol=1e-3)
 
 
 def test_rest_changes_nothing(rng):
-    rest = head.draw_identity(rng)
-    np.testing.assert_allclose(head.express(rest, head.REST), rest, atol=1e-6)
+    rest = HEAD.draw_identity(rng)
+    np.testing.assert_allclose(HEAD.express(rest, HEAD.at_rest), rest, atol=1e-6)
 
 
 def test_an_open_jaw_parts_the_lips_and_leaves_the_upper_face():
-    expression = head.REST.copy()
+    expression = HEAD.at_rest
     expression[-3] = 0.2
-    chosen = head.template().landmarks
-    moved = head.express(head.template().mesh.points, expression)[chosen] - NEUTRAL_LANDMARKS
+    chosen = HEAD.landmarks
+    moved = HEAD.express(HEAD.mesh.points, expression)[chosen] - NEUTRAL_LANDMARKS
     assert moved[66, 1] > 0.1 and moved[8, 1] > 0.1
     np.testing.assert_allclose(moved[[*range(17, 48), 50, 51, 52, 61, 62, 63]], 0, atol=0.01)
 
 
 @pytest.mark.parametrize(("side", "upper", "lower"), [(0, (37, 38), (41, 40)), (1, (43, 44), (47, 46))])
 def test_a_shut_eye_has_its_lids_together(side, upper, lower):
-    expression = head.REST.copy()
+    expression = HEAD.at_rest
     expression[-2 + side] = 1
-    points = head.express(head.template().mesh.points, expression)[head.template().landmarks]
+    points = HEAD.express(HEAD.mesh.points, expression)[HEAD.landmarks]
     gap = points[list(lower), 1] - points[list(upper), 1]
     assert np.all(np.abs(gap) < 0.02)
     other = [i for i in range(36, 48) if i not in landmarks.RIGHT_EYE] if side == 0 else list(landmarks.RIGHT_EYE)

@@ -13,15 +13,17 @@ import yaml
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"rotations", "affine", "landmarks", "reference", "contract", "config"},
-    {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"},
-    {"store", "readers", "parts", "shapes"},
-    {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "looks", "wear"},
-    {"augment", "backbones", "checkpoint", "render"},
-    {"networks", "metrics", "protocols", "losses", "fitting", "portraits"},
-    {"export", "evaluation", "training", "synthesis", "clips", "crowds", "report"},
+    {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"}
+    | {"facekit"},
+    {"store", "readers", "parts", "shapes", "clutter"},
+    {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"},
+    {"augment", "backbones", "checkpoint", "arms"},
+    {"networks", "metrics", "protocols", "losses", "fitting", "render"},
+    {"export", "evaluation", "training", "synthesis", "portraits", "clips", "crowds", "report"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
-# client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind.
+# client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
+# found through one door, and a scan is fitted before it is one.
 NEIGHBOURS = {
     ("affine", "rotations"),
     ("affine", "landmarks"),
@@ -31,6 +33,10 @@ NEIGHBOURS = {
     ("reference", "landmarks"),
     ("synthesis", "clips"),
     ("synthesis", "crowds"),
+    ("synthesis", "portraits"),
+    ("heads", "head"),
+    ("heads", "scan"),
+    ("scan", "scanfit"),
 }
 
 MODULES = sorted((ROOT / "nntrack").rglob("*.py"))

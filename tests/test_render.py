@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import scans
 
-from nntrack import head, landmarks, raster, render, scenery
+from nntrack import heads, landmarks, raster, render, scenery
 from nntrack.affine import move_landmarks
 from nntrack.rotations import aflw_angles_to_quat, quat_apply
 
@@ -10,12 +11,19 @@ CENTRE, RADIUS = np.array([100.0, 70.0]), 45.0
 FLAT = render.Light(1.0, np.zeros((0, 3)), np.zeros(0), False)
 
 
+@pytest.fixture(scope="module", params=["built-in", "scanned"])
+def model(request, tmp_path_factory):
+    scanned = request.param == "scanned"
+    return heads.load(str(scans.write(tmp_path_factory.mktemp("scan") / "head")) if scanned else None)
+
+
 @pytest.fixture(scope="module")
-def person():
-    return render.draw_person(np.random.default_rng(3))
+def person(model):
+    return render.draw_person(np.random.default_rng(3), model)
 
 
-def draw(person, angles=(0, 0, 0), seed=0, expression=head.REST, **options):
+def draw(person, angles=(0, 0, 0), seed=0, expression=None, **options):
+    expression = person.head.at_rest if expression is None else expression
     quat = aflw_angles_to_quat(*np.radians(np.array(angles, float)))
     return render.draw(np.random.default_rng(seed), person, expression, SIZE, quat, CENTRE, RADIUS, **options)
 
@@ -61,24 +69,24 @@ def test_unrotated_landmarks_are_those_of_the_head(person):
     picture = draw(person, np.degrees(angles))
     inverse = aflw_angles_to_quat(*angles) * [-1, -1, -1, 1]
     points = quat_apply(inverse, (picture.landmarks - [*CENTRE, 0]) / RADIUS)
-    expected = person.rest[head.template().landmarks]
+    expected = person.rest[person.head.landmarks]
     assert np.sqrt(np.sum((points - expected) ** 2, axis=1).mean()) < 0.06
 
 
 @pytest.mark.parametrize("angles", [(0, 0, 0), (0, 45, 0), (20, -30, 10)])
 def test_landmarks_lie_where_the_mesh_is_drawn(person, angles):
     """A vertex that is marked white, and no other, is white where its label says."""
-    template = head.template()
+    head = person.head
     rotmat = render.quat_to_rotmat(aflw_angles_to_quat(*np.radians(np.array(angles, float))))
     size, radius = (600, 600), 250.0  # so large that every vertex owns pixels
     camera = render._Camera(rotmat, np.zeros(3), np.array([300.0, 200.0]), radius, 12.0)
-    posed = render._pose(person.rest, template.neck, camera, np.zeros(3))
+    posed = render._pose(person.rest, head.neck, camera, np.zeros(3))
     seen = 0
     for index in range(landmarks.COUNT):
-        vertex = template.landmarks[index]
+        vertex = head.landmarks[index]
         values = np.zeros((len(posed.pixels), 3))
         values[vertex] = 1
-        lit = raster.rasterise(posed.pixels, template.mesh.triangles, values, size, radius).values[..., 0]
+        lit = raster.rasterise(posed.pixels, head.mesh.triangles, values, size, radius).values[..., 0]
         if lit.max() < 0.6:
             continue  # hidden, or on the outline
         row, column = np.unravel_index(np.argmax(lit), lit.shape)
@@ -88,7 +96,7 @@ def test_landmarks_lie_where_the_mesh_is_drawn(person, angles):
 
 
 def test_a_mirrored_neutral_head_has_mirrored_landmarks(person):
-    plain = person._replace(rest=head.template().mesh.points)
+    plain = person._replace(rest=person.head.mesh.points)
     width = SIZE[1]
     flip = np.array([[-1.0, 0, width], [0, 1, 0]])
     right, left = draw(plain, (0, 35, 0)), draw(plain, (0, -35, 0))
@@ -118,10 +126,10 @@ def test_every_painter_leaves_a_finite_picture_of_the_same_size(rng, name):
     assert painted.shape == (48, 64) and np.all(np.isfinite(painted))
 
 
-def test_many_people_can_be_drawn():
+def test_many_people_can_be_drawn(model):
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        somebody = render.draw_person(rng)
+        somebody = render.draw_person(rng, model)
         picture = draw(somebody, rng.uniform(-40, 40, 3), seed, somebody.express(rng))
         assert picture.image.std() > 3
         assert np.all(np.isfinite(picture.landmarks))

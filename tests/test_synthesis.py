@@ -13,7 +13,7 @@ from nntrack.readers._format import Options
 from nntrack.store import Stored
 
 TINY = Synthesize.model_validate(
-    {"aflw2k": 5, "300wlp": 4, "views": 3, "clips": 4, "frames": 8, "widerface": 12}, by_alias=True
+    {"head": None, "aflw2k": 5, "300wlp": 4, "views": 3, "clips": 4, "frames": 8, "widerface": 12}, by_alias=True
 )
 ARCHIVES = {"aflw2k": "AFLW2000-3D.zip", "300wlp": "300W-LP.zip", "ytfaces": "YTFaces", "widerface": "wider_faces"}
 OPTIONS = Options(limit=None, size=64, margin=1.5, stride=1, seed=0)
