@@ -92,10 +92,18 @@ class BuiltInHead(NamedTuple):
         weights[rng.integers(0, len(names), count)] = rng.uniform(0.1, 1.0, count)
         if rng.random() < 0.4:
             smile = [names.index("smile_right"), names.index("smile_left")]
-            weights[smile] = rng.uniform(0.2, 1.15) + rng.normal(0, 0.05, 2)
+            strength = rng.uniform(0.2, 1.15)
+            weights[smile] = strength + rng.normal(0, 0.05, 2)
+            weights[names.index("squint")] = strength * rng.uniform(0, 1.1)  # a smile may reach the eyes
+        screwed_up = rng.random() < 0.1  # against the sun, in pain, in laughter
+        if screwed_up:
+            for name in ("brows_in", "squint", "sneer"):
+                weights[names.index(name)] = rng.uniform(0.4, 1.2)
         weights[names.index("jaw_side")] *= rng.choice([-1.0, 1.0])
         jaw = rng.choice([0.0, rng.uniform(0.01, 0.08), rng.uniform(0.05, 0.33)], p=[0.35, 0.4, 0.25])
         lids = np.full(2, rng.uniform(-0.15, 0.4) if rng.random() < 0.88 else rng.uniform(0.4, 1.0))
+        if screwed_up:
+            lids = np.full(2, rng.uniform(0.1, 0.9))
         if rng.random() < 0.05:  # a wink
             lids[rng.integers(2)] = rng.uniform(0, 1)
         return np.concatenate([weights, [jaw], lids])

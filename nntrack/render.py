@@ -126,12 +126,26 @@ def draw(
         picture = scenery.cover(rng, picture, camera.centre, radius, person.looks.tone)
         covered = np.maximum(covered, (picture != covered_before).astype(np.float32))
     blur = 0.35 + radius * 0.006 * rng.random() ** 2
-    image = scenery.photograph(rng, picture, blur)
-    if background is not None:
-        soft = cv2.GaussianBlur(covered, (0, 0), 1.0)
-        image = np.round(background * (1 - soft) + image * soft).astype(np.uint8)
+    if background is None:
+        image = scenery.photograph(rng, picture, blur)
+    else:
+        image = _added(rng, background, picture, covered, blur)
     labels = _pose(marks, np.zeros(len(marks)), camera, corners).pixels
     return Picture(image, labels, np.array([*camera.centre, radius]), np.asarray(quat, np.float64))
+
+
+def _added(
+    rng: np.random.Generator, background: np.ndarray, picture: np.ndarray, covered: np.ndarray, blur: float
+) -> np.ndarray:
+    """The background (H, W) uint8 with what is ``covered`` replaced by a photograph of the picture."""
+    image = background.copy()
+    x, y, width, height = cv2.boundingRect((covered > 0).astype(np.uint8))
+    window = (slice(max(0, y - 4), y + height + 4), slice(max(0, x - 4), x + width + 4))
+    if width:
+        soft = cv2.GaussianBlur(covered[window], (0, 0), 1.0)
+        photo = scenery.photograph(rng, picture[window], blur)
+        image[window] = np.round(background[window] * (1 - soft) + photo * soft)
+    return image
 
 
 def _expose(rng: np.random.Generator, picture: np.ndarray, covered: np.ndarray, tone: float) -> np.ndarray:

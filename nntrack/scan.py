@@ -71,13 +71,21 @@ class ScannedHead(NamedTuple):
                 weights[side] = strength
         for name, share, low, high in _FREQUENT:
             if rng.random() < share:
-                strength = rng.uniform(low, high) + rng.normal(0, 0.04, 2)
-                weights |= {f"{name}_R": strength[0], f"{name}_L": strength[1]}
+                weights |= _both(name, rng.uniform(low, high) + rng.normal(0, 0.04, 2))
+        smile = max(0.0, weights.get("mouthSmile_L", 0.0))
+        if rng.random() < 0.6:  # a smile may reach the eyes
+            weights |= _both("eyeSquint", np.full(2, smile * rng.uniform(0.2, 1.1)))
+        screwed_up = rng.random() < 0.1  # against the sun, in pain, in laughter
+        if screwed_up:
+            for name in ("browDown", "eyeSquint", "noseSneer"):
+                weights |= _both(name, rng.uniform(0.4, 1.1) + rng.normal(0, 0.04, 2))
         weights["jawOpen"] = rng.choice([0.0, rng.uniform(0.01, 0.15), rng.uniform(0.1, 0.8)], p=[0.4, 0.35, 0.25])
         lids = np.full(2, rng.uniform(-0.15, 0.35) if rng.random() < 0.88 else rng.uniform(0.35, 1.0))
+        if screwed_up:
+            lids = np.full(2, rng.uniform(0.1, 0.9))
         if rng.random() < 0.05:  # a wink
             lids[rng.integers(2)] = rng.uniform(0, 1)
-        weights |= {"eyeBlink_R": lids[0], "eyeBlink_L": lids[1]}
+        weights |= _both("eyeBlink", lids)
         return np.array([weights[name] for name in self.names])
 
     def express(self, rest: np.ndarray, expression: np.ndarray) -> np.ndarray:
@@ -201,6 +209,11 @@ def _clothes() -> Mesh:
     source, local = np.unique(kept, return_inverse=True)
     points = body.points[source] - (0, 0, 0.08)  # scanned people hold their heads less far forward
     return Mesh(points, local.reshape(-1, 3).astype(np.int32), body.uv[source], body.part[source])
+
+
+def _both(name: str, strength: np.ndarray) -> dict[str, float]:
+    """A mode of both sides; strength (2,): the subject's right and left."""
+    return {f"{name}_R": strength[0], f"{name}_L": strength[1]}
 
 
 def _partner(name: str) -> str:

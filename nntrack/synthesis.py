@@ -19,7 +19,7 @@ from nntrack.readers._parallel import in_order
 from nntrack.store import replacing
 
 SHEET = 40  # pictures on a contact sheet
-_COLUMNS = 8
+_COLUMNS, _TILE = 8, 160  # px, height of a picture on it
 
 Members = list[tuple[str, bytes]]  # path in the archive (its first part is a zip's name, where there are several), data
 
@@ -57,7 +57,8 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
         with replacing(folder / plan.path) as partial_path:
             plan.write(partial_path, _drawn(plan, seed, workers, shown))
         marks.write_mark(folder / plan.path)
-        sheet = images.contact_sheet(shown, _COLUMNS)
+        height, width = shown[0].shape[:2]
+        sheet = images.contact_sheet(shown, _COLUMNS, (_TILE, round(_TILE * width / height)))
         with replacing(folder / "sheets" / f"{plan.dataset}.jpg") as partial_path:
             cv2.imwrite(str(partial_path), sheet)
 
