@@ -102,10 +102,10 @@ def _add_head(
     centre = middle - quat_apply(quat, render.FACE_MIDDLE)[:2] * radius
     person = render.draw_person(rng, model)
     picture = render.draw(rng, person, person.express(rng), SIZE, quat, centre, radius, background=image)
-    return picture.image, _annotated(rng, picture)
+    return picture.image, annotated_box(rng, picture)
 
 
-def _annotated(rng: np.random.Generator, picture: render.Picture) -> list[int]:
+def annotated_box(rng: np.random.Generator, picture: render.Picture) -> list[int]:
     """The face's box xyxy as WIDER FACE's annotators draw it: to the hairline, by hand.
 
     Real photos with one face have boxes 1.5 times as high as wide in the median. The house's `face_box`, whose forehead
