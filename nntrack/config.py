@@ -119,11 +119,19 @@ class Pose(Schedule):
     augment: Augment
 
 
+class Stability(_Section):
+    """How much is looked at to see how the pose net shakes."""
+
+    faces: Count  # of AFLW2000-3D, evenly chosen
+    draws: Annotated[int, Field(ge=2)]  # of noise, per face and strength
+
+
 class Evaluate(_Section):
     """Pose protocols on AFLW2000-3D."""
 
     bbox_scale: Positive  # side of the crop / longer side of the landmark box
     center_crop: Positive  # side of the fixed centre crop / side of the photo
+    stability: Stability
 
 
 class Params(_Section):

@@ -21,7 +21,7 @@ from nntrack.store import Stored, replacing
 
 
 def evaluate(
-    model: PoseModel | LocalizerModel, stored: Stored, name: str, settings: Mapping[str, float]
+    model: PoseModel | LocalizerModel, stored: Stored, name: str, settings: Mapping[str, Any]
 ) -> dict[str, dict[str, float]]:
     """Whatever is measured of a net of this kind: `evaluate_pose` or `evaluate_localizer`."""
     if isinstance(model, LocalizerModel):
@@ -30,26 +30,27 @@ def evaluate(
 
 
 def evaluate_pose(
-    model: PoseModel, stored: Stored, name: str, settings: Mapping[str, float], protocols: tuple[str, ...] = ()
+    model: PoseModel, stored: Stored, name: str, settings: Mapping[str, Any], protocols: tuple[str, ...] = ()
 ) -> dict[str, dict[str, float]]:
     """Every protocol that applies (or those named) on all samples of a posed dataset.
 
     settings: by parameter name, see `POSE_PROTOCOLS`. Returns ``{"<name>_<protocol>": {metric: value}}``.
     Raises ValueError if the dataset is empty, its samples lack pose or landmarks, or a protocol is unknown.
     """
-    _check_posed(stored)
-    known = {mask: stored.masks[mask] for mask in ("quat", "landmarks")}
+    check_known(stored, ("quat", "landmarks"))
+    known = {mask: stored.masks[mask] for mask in ("quat", "landmarks", "pos_size")}
+    table = metrics.POSE | metrics.CALIBRATION
     results = {}
     for protocol in protocols or applicable(str(stored.attributes.get("reader"))):
         if protocol not in POSE_PROTOCOLS:
             raise ValueError(f"no protocol is called '{protocol}'; known: {', '.join(POSE_PROTOCOLS)}")
         rois = crop_rois(stored, protocol, settings)
         predicted = model.predict(_progress(stored.image, f"{name} {protocol}"), rois)
-        results[f"{name}_{protocol}"] = metrics.measure(metrics.POSE, predicted, stored.labels, known)
+        results[f"{name}_{protocol}"] = metrics.measure(table, predicted, stored.labels, known)
     return results
 
 
-def crop_rois(stored: Stored, protocol: str, settings: Mapping[str, float]) -> np.ndarray:
+def crop_rois(stored: Stored, protocol: str, settings: Mapping[str, Any]) -> np.ndarray:
     """The window (N, 4) px that a protocol shows of each sample."""
     row = POSE_PROTOCOLS[protocol]
     return row.roi(stored.labels["landmarks"], stored.image.shape[1:], settings[row.setting])
@@ -83,7 +84,7 @@ def write_results(path: str | os.PathLike[str], stored: Stored, results: Mapping
 def draw_predictions(
     model: PoseModel | LocalizerModel,
     stored: Stored,
-    settings: Mapping[str, float],
+    settings: Mapping[str, Any],
     path: str | os.PathLike[str],
     count: int = 24,
 ) -> None:
@@ -103,8 +104,8 @@ def draw_predictions(
     _write_jpeg(path, images.contact_sheet(tiles, columns=min(6, len(tiles)), tile=(225, 225)))
 
 
-def _draw_poses(model: PoseModel, stored: Stored, rows: np.ndarray, settings: Mapping[str, float]) -> list[np.ndarray]:
-    _check_posed(stored)
+def _draw_poses(model: PoseModel, stored: Stored, rows: np.ndarray, settings: Mapping[str, Any]) -> list[np.ndarray]:
+    check_known(stored, ("quat", "landmarks"))
     rois = crop_rois(stored, "bbox", settings)[rows]
     found = model.predict(list(stored.image[rows]), rois)
     return [
@@ -114,7 +115,7 @@ def _draw_poses(model: PoseModel, stored: Stored, rows: np.ndarray, settings: Ma
 
 
 def _draw_faces(
-    model: LocalizerModel, stored: Stored, rows: np.ndarray, settings: Mapping[str, float]
+    model: LocalizerModel, stored: Stored, rows: np.ndarray, settings: Mapping[str, Any]
 ) -> list[np.ndarray]:
     found = model.predict(list(stored.image[rows]))
     reported = [{"bbox": box} if face else {} for face, box in zip(found["face"], found["bbox"], strict=True)]
@@ -133,10 +134,11 @@ def _held_out(stored: Stored) -> np.ndarray:
     return np.flatnonzero(stored.strings["subset"] == LOCALIZER_SUBSET)
 
 
-def _check_posed(stored: Stored) -> None:
+def check_known(stored: Stored, fields: Sequence[str]) -> None:
+    """Raise ValueError if there are no samples, or one of them lacks a label that a pose is measured by."""
     if not len(stored):
         raise ValueError(f"{stored.path} holds no samples to evaluate on")
-    for field in ("quat", "landmarks"):
+    for field in fields:
         if not stored.masks[field].all():
             lacking = int((~stored.masks[field]).sum())
             raise ValueError(f"{stored.path}: {lacking} of {len(stored)} samples have no {field}; not a posed dataset")

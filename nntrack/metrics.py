@@ -4,13 +4,15 @@ A new metric is a function and a row; it appears in ``metrics/*.json`` by itself
 and true, of arrays batch first by field name in the image frame (px), and give one error per sample (N,).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from scipy.special import gammainc
 
 from nntrack.landmarks import landmark_box
-from nntrack.rotations import geodesic_distance, quat_to_aflw_angles
+from nntrack.rotations import geodesic_distance, quat_conjugate, quat_multiply, quat_to_aflw_angles, quat_to_rotvec
 
 Values = Mapping[str, np.ndarray]
 
@@ -20,7 +22,8 @@ class Metric:
     """One figure.
 
     error: (predicted, true) to (N,). summary: (n,) to a number. needs: the fields that must be known of a sample, on
-    both sides, for it to count. where: (true) to (N,) bool, which samples count at all; None means every one.
+    both sides (a few on one, see below), for it to count. where: (true) to (N,) bool, which samples count at all; None
+    means every one.
     digits: after the point, when written.
     """
 
@@ -68,6 +71,35 @@ def nme_bbox(predicted: Values, true: Values) -> np.ndarray:
     return 100 * distance / np.sqrt(np.prod(box[:, 2:] - box[:, :2], axis=-1))
 
 
+def rotation_offset(predicted: Values, true: Values) -> np.ndarray:
+    """Rotation vectors (N, 3) in radians that, applied on the right of the predicted rotation, give the true one."""
+    quats = (np.asarray(v["quat"], np.float64) for v in (predicted, true))
+    return quat_to_rotvec(quat_multiply(quat_conjugate(next(quats)), next(quats)))
+
+
+def pos_size_offset(predicted: Values, true: Values) -> np.ndarray:
+    """True minus predicted position and size (N, 3) px."""
+    return np.asarray(true["pos_size"], np.float64) - predicted["pos_size"]
+
+
+def deviations_off(offset: np.ndarray, tril: np.ndarray) -> np.ndarray:
+    """How many standard deviations (N, 3) each component of offset (N, 3) is from 0, by itself.
+
+    tril: lower factors (N, 3, 3) of the predicted covariance, whose diagonal is the sum of squares along a row.
+    """
+    return np.abs(offset) / np.linalg.norm(np.asarray(tril, np.float64), axis=-1)
+
+
+def mahalanobis(offset: np.ndarray, tril: np.ndarray) -> np.ndarray:
+    """The length (N,) of offset (N, 3) in units of the predicted covariance with lower factors (N, 3, 3)."""
+    return np.linalg.norm(np.linalg.solve(np.asarray(tril, np.float64), offset[..., None])[..., 0], axis=-1)
+
+
+def expected_share(sigmas: float, dimensions: int) -> float:
+    """The share of Gaussian errors within so many standard deviations, if these are told right (chi-square law)."""
+    return float(gammainc(dimensions / 2, sigmas**2 / 2))
+
+
 def face_hit(predicted: Values, true: Values) -> np.ndarray:
     """1 where face or no face was told right, else 0 (N,)."""
     return (predicted["face"] == true["face"]).astype(np.float64)
@@ -108,6 +140,22 @@ def _table(*rows: Metric) -> dict[str, Metric]:
     return {row.name: row for row in rows}
 
 
+def _calibration() -> Iterator[Metric]:
+    for sigmas in SIGMAS:
+        for name, (tril, component) in CALIBRATED.items():
+            share = partial(_within, sigmas, tril, component)
+            yield Metric(f"{name}_{sigmas}s", "share", share, (_FORETOLD[tril][0], tril))
+
+
+def _within(sigmas: float, tril: str, component: int | None, predicted: Values, true: Values) -> np.ndarray:
+    offset = _FORETOLD[tril][1](predicted, true)
+    if component is None:
+        away = mahalanobis(offset, predicted[tril])
+    else:
+        away = deviations_off(offset, predicted[tril])[:, component]
+    return (away <= sigmas).astype(np.float64)
+
+
 YAW_BINS = ((0, 30), (30, 60), (60, 100))  # degrees; the protocol of AFLW2000-3D ends at 99
 
 POSE = _table(
@@ -124,6 +172,23 @@ POSE = _table(
     Metric("nme", "%", nme_bbox, ("landmarks",)),
     Metric("n", "samples", _ones, ("quat",), np.sum, digits=0),
 )
+
+# The factor that foretells an error: whose error, and how it is taken.
+_FORETOLD = {"rotaxis_scales_tril": ("quat", rotation_offset), "pos_size_scales_tril": ("pos_size", pos_size_offset)}
+# The errors that are foretold: by which factor, and which component of it; None is all three at once. Rotations are
+# about the head's own axes: left-right, down, forward.
+CALIBRATED: dict[str, tuple[str, int | None]] = {
+    "pitch": ("rotaxis_scales_tril", 0),
+    "yaw": ("rotaxis_scales_tril", 1),
+    "roll": ("rotaxis_scales_tril", 2),
+    "rotation": ("rotaxis_scales_tril", None),
+    "x": ("pos_size_scales_tril", 0),
+    "y": ("pos_size_scales_tril", 1),
+    "size": ("pos_size_scales_tril", 2),
+    "pos_size": ("pos_size_scales_tril", None),
+}
+SIGMAS = (1, 2)
+CALIBRATION = _table(*_calibration())  # shares of the errors within so many predicted standard deviations
 
 LOCALIZER = _table(
     Metric("accuracy", "share", face_hit, ("face",), digits=4),
@@ -145,7 +210,7 @@ def measure(table: Mapping[str, Metric], predicted: Values, true: Values, masks:
         raise ValueError(f"predicted and true values differ in their number of samples: {lengths[0]}, {lengths[1]}")
     found = {}
     for row in table.values():
-        if not all(name in true and (name in predicted or name in _ONLY_TRUE) for name in row.needs):
+        if set(row.needs) - _ONLY_PREDICTED - set(true) or set(row.needs) - _ONLY_TRUE - set(predicted):
             continue
         chosen = _chosen(row, true, masks or {})
         if chosen.any():
@@ -155,7 +220,8 @@ def measure(table: Mapping[str, Metric], predicted: Values, true: Values, masks:
     return found
 
 
-_ONLY_TRUE = ("frame_size",)  # (N, 2) width and height in px: known, never predicted
+_ONLY_TRUE = {"frame_size"}  # (N, 2) width and height in px: known, never predicted
+_ONLY_PREDICTED = {"rotaxis_scales_tril", "pos_size_scales_tril"}  # how sure a net is: (N, 3, 3) radians, px
 
 
 def _chosen(row: Metric, true: Values, masks: Values) -> np.ndarray:

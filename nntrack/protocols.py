@@ -54,3 +54,11 @@ def applicable(reader: str) -> tuple[str, ...]:
 
 
 LOCALIZER_SUBSET = "val"  # of WIDER FACE: kept apart by its authors
+
+NOISE = (1, 8, 16, 32)  # standard deviations in grey levels of 255
+# What a face is put through to see how the answer moves, and how it is called in print.
+STABILITY = {f"noise_{sigma}": f"camera noise of {sigma}" for sigma in NOISE} | {
+    "shift": "window shifted by up to 4 px",
+    "scale": "window scaled by 0.8 to 1.25",
+    "crop": "window shifted and scaled",
+}

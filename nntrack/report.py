@@ -5,20 +5,32 @@ Figures are only ever set beside the published ones if they were measured on the
 
 import json
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nntrack import metrics
-from nntrack.protocols import POSE_PROTOCOLS
+from nntrack.protocols import POSE_PROTOCOLS, STABILITY
 from nntrack.runtime import LocalizerModel, PoseModel
 from nntrack.store import replacing
 
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
 ANGLES = ("yaw", "pitch", "roll", "average")
+_FIGURES = re.compile(r"[\d.]+( / [\d.]+)?")
 FULL_COUNT = 1969  # photos of AFLW2000-3D that everybody reports on: no angle beyond 99 degrees
 
 UNITS = "Angles in degrees; nme: distance of the landmarks in the image, % of the root of their box's area."
+
+CALIBRATION_NOTE = (
+    "How sure it is: the share of errors within one / two of the standard deviations that the net itself gives, by "
+    "axis of the head or of the image, and for the three together."
+)
+STABILITY_NOTE = (
+    "One face is shown again and again, and the answer should not move. Root mean square about the mean (pitch range: "
+    "peak to peak), averaged over faces; rotations in degrees, position in % of the projected 100 mm, size in %. "
+    "Noise in grey levels of 255, windows in pixels of the photo."
+)
 
 # How a row's name is printed; a name that is not here is printed as it is.
 TITLES = {
@@ -32,6 +44,7 @@ TITLES = {
     "nntrack_bbox": "**nntrack**, ground-truth boxes",
     "nntrack_center": "**nntrack**, centre crop",
     "nntrack_val": "**nntrack**, held-out photos",
+    **{f"nntrack_{row}": f"**nntrack**, {title}" for row, title in STABILITY.items()},
 }
 Tree = Mapping[str, Any]
 
@@ -43,12 +56,12 @@ PICTURES = {
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """published, aflw2k, localizer and export of ``metrics/``.
+    """published, aflw2k, stability, localizer and export of ``metrics/``.
 
     Raises FileNotFoundError or ValueError, naming the file.
     """
     found = {}
-    for name in ("published", "aflw2k", "localizer", "export"):
+    for name in ("published", "aflw2k", "stability", "localizer", "export"):
         path = Path(folder) / f"{name}.json"
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro`")
@@ -80,6 +93,7 @@ def table(measured: Tree) -> str:
         parts += ["Ours in full, measured on AFLW2000-3D.", UNITS, _pose_table(rows)]
     else:
         parts += [_warning(source, rows), UNITS, _pose_table(rows)]
+    parts += [*_calibration(rows), *_stability(measured["stability"])]
     faces = measured["localizer"].get("widerface", {})
     if faces:
         parts += [f"The localizer, measured on {_place(measured['localizer']['source'], 'WIDER FACE')}:", _plain(faces)]
@@ -224,14 +238,43 @@ def _pose_table(rows: Mapping[str, Tree]) -> str:
     return _plain({name: {key: row[key] for key in shown if key in row} for name, row in rows.items()})
 
 
+def _calibration(rows: Mapping[str, Tree]) -> list[str]:
+    """How far the net is right about its own errors; nothing for one that says nothing about them."""
+
+    def shares(name: str, row: Tree) -> dict[str, str]:
+        told = {of: [row.get(f"{of}_{k}s") for k in metrics.SIGMAS] for of in metrics.CALIBRATED}
+        cells = {of: " / ".join("-" if v is None else f"{v:.3f}" for v in values) for of, values in told.items()}
+        return {"model": TITLES.get(name, name), **cells}
+
+    found = [shares(name, row) for name, row in rows.items() if metrics.CALIBRATION.keys() & row.keys()]
+    if not found:
+        return []
+    ideal = {
+        f"{of}_{k}s": metrics.expected_share(k, 3 if component is None else 1)
+        for of, (_, component) in metrics.CALIBRATED.items()
+        for k in metrics.SIGMAS
+    }
+    return [CALIBRATION_NOTE, _markdown([shares("if they were told right", ideal), *found])]
+
+
+def _stability(measured: Tree) -> list[str]:
+    """How the answers shake; nothing if AFLW2000-3D was switched off."""
+    rows = {
+        name: {key: f"{value:.3f}" if isinstance(value, float) else value for key, value in row.items()}
+        for name, row in measured.get("aflw2k", {}).items()
+    }
+    place = f"measured on {_place(measured['source'], 'AFLW2000-3D')}"
+    return [f"Stability, {place}. {STABILITY_NOTE}", _plain(rows)] if rows else []
+
+
 def _plain(rows: Mapping[str, Tree]) -> str:
     return _markdown([{"model": TITLES.get(name, name), **row} for name, row in rows.items()])
 
 
 def _markdown(rows: Sequence[Tree]) -> str:
-    """Dicts with the keys of the first as a table; all columns but those of text to the right."""
+    """Dicts with the keys of the first as a table; columns of figures to the right."""
     keys = list(rows[0])
-    right = [isinstance(rows[0][key], int | float) or key in ANGLES for key in keys]
+    right = [_FIGURES.fullmatch(str(rows[0][key])) for key in keys]
     lines = [
         "| " + " | ".join(key.replace("_", " ") for key in keys) + " |",
         "|" + "|".join("--:" if r else "---" for r in right) + "|",

@@ -129,6 +129,17 @@ def geodesic_distance(a: Array, b: Array) -> Array:
     return 4 * xp.atan2(minus, plus)
 
 
+def mean_quat(quats: Array) -> Array:
+    """The mean rotation (..., 4) of (..., n, 4): least sum of squared chords, whatever the signs.
+
+    The eigenvector of the sum of ``q q^T`` with the largest eigenvalue. Source: Markley et al., "Averaging
+    quaternions", 2007.
+    """
+    xp = array_namespace(quats)
+    outer = xp.sum(quats[..., :, None] * quats[..., None, :], axis=-3)
+    return xp.linalg.eigh(outer)[1][..., :, -1]
+
+
 def aflw_angles_to_quat(pitch: Array, yaw: Array, roll: Array) -> Array:
     """AFLW2000-3D and 300W-LP ``Pose_Para`` angles in radians (...) to quaternions (..., 4).
 

@@ -98,36 +98,38 @@ class PoseModel(_Model):
         rotaxis_scales_tril (N, 3, 3) rad, pos_size_scales_tril (N, 3, 3) px. All float32.
         Raises ValueError for a quaternion that is not of unit length or a number that is not finite.
         """
-        found = [self._predict_one(picture, roi) for picture, roi in zip(pictures, np.asarray(rois), strict=True)]
-        return {name: np.stack([f[name] for f in found]) for name in found[0]} if found else {}
-
-    def _predict_one(self, picture: np.ndarray, roi: np.ndarray) -> dict[str, np.ndarray]:
-        patch = images.client_patch(picture, roi, self.input_size[0])
-        raw = {name: value[0] for name, value in self.run(images.client_brightness(patch)).items()}
+        rois = np.asarray(rois)
+        told = [self._look(picture, roi) for picture, roi in zip(pictures, rois, strict=True)]
+        if not told:
+            return {}
+        raw = {name: np.concatenate([one[name] for one in told]) for name in told[0]}
         self._check_values(raw)
-        square = images.client_square(roi)
-        centre, half = (square[:2] + square[2:]) / 2, (square[2] - square[0]) / 2
+        square = np.stack([images.client_square(roi) for roi in rois])
+        centre, half = (square[:, :2] + square[:, 2:]) / 2, (square[:, 2:3] - square[:, :1]) / 2
+        level = np.concatenate([centre, np.zeros_like(half)], axis=1)
         found: dict[str, Any] = {
             "quat": normalize(raw["quat"]),
-            "pos_size": raw["pos_size"] * half + [*centre, 0],
-            "bbox": raw["box"] * half + [*centre, *centre],
+            "pos_size": raw["pos_size"] * half + level,
+            "bbox": raw["box"] * half + np.tile(centre, 2),
         }
         if self.has_landmarks:
-            found["landmarks"] = raw["landmarks"] * half + [*centre, 0]
+            found["landmarks"] = raw["landmarks"] * half[..., None] + level[:, None]
         if self.has_uncertainty:
             found["rotaxis_scales_tril"] = raw["rotaxis_scales_tril"]
-            found["pos_size_scales_tril"] = raw["pos_size_scales_tril"] * half
+            found["pos_size_scales_tril"] = raw["pos_size_scales_tril"] * half[..., None]
         return {name: np.asarray(value, np.float32) for name, value in found.items()}
+
+    def _look(self, picture: np.ndarray, roi: np.ndarray) -> dict[str, np.ndarray]:
+        return self.run(images.client_brightness(images.client_patch(picture, roi, self.input_size[0])))
 
     def _check_values(self, raw: Mapping[str, np.ndarray]) -> None:
         bad = [name for name, value in raw.items() if not np.all(np.isfinite(value))]
         if bad:
             raise ValueError(f"{self.path}: {', '.join(bad)} holds a number that is not finite")
-        length = float(np.linalg.norm(raw["quat"]))
-        if abs(length - 1) > _UNIT_TOLERANCE:
-            raise ValueError(
-                f"{self.path}: a quaternion has length {length:.3f}; the client expects 1 and never checks"
-            )
+        lengths = np.linalg.norm(raw["quat"], axis=-1)
+        worst = float(lengths[np.argmax(np.abs(lengths - 1))])
+        if abs(worst - 1) > _UNIT_TOLERANCE:
+            raise ValueError(f"{self.path}: a quaternion has length {worst:.3f}; the client expects 1 and never checks")
 
 
 class LocalizerModel(_Model):

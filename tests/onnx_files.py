@@ -43,3 +43,32 @@ def pose(path: Path, metadata: dict | None = None, **changes) -> Path:
 def localizer(path: Path, metadata: dict | None = None, **changes) -> Path:
     """A localizer that sees a face in the same place of every frame."""
     return write(path, LOCALIZER | changes, contract.LOCALIZER_SIZE, metadata=metadata)
+
+
+def by_mean(path: Path, slope: float) -> Path:
+    """A pose net that turns the head about its left-right axis, moves it to the right and enlarges it with the mean m
+    of its input: quat (s, 0, 0, sqrt(1 - s^2)) with s = slope m, pos_size (m, 0, 1 + m)."""
+    model = onnx.load(pose(path))
+    graph = model.graph
+    kept = [node for node in graph.node if node.output[0] not in ("quat", "pos_size")]
+    del graph.node[:]
+    numbers = {"slope": [[slope]], "zero": [[0.0]], "one": [[1.0]], "flat": np.array([1, 1], np.int64)}
+    for name, value in numbers.items():
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value, getattr(value, "dtype", np.float32)), name))
+    make = helper.make_node
+    graph.node.extend(
+        [
+            *kept,
+            make("ReduceMean", ["x"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            make("Reshape", ["mean", "flat"], ["m"]),
+            make("Mul", ["m", "slope"], ["s"]),
+            make("Mul", ["s", "s"], ["square"]),
+            make("Sub", ["one", "square"], ["rest"]),
+            make("Sqrt", ["rest"], ["c"]),
+            make("Concat", ["s", "zero", "zero", "c"], ["quat"], axis=1),
+            make("Add", ["one", "m"], ["size"]),
+            make("Concat", ["m", "zero", "size"], ["pos_size"], axis=1),
+        ]
+    )
+    onnx.save(model, path)
+    return path

@@ -19,11 +19,11 @@ FLOORS = (
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"},
     {"augment", "backbones", "checkpoint", "arms"},
     {"networks", "metrics", "protocols", "losses", "fitting", "render"},
-    {"export", "evaluation", "training", "synthesis", "portraits", "clips", "crowds", "report"},
+    {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
 # client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
-# found through one door, and a scan is fitted before it is one.
+# found through one door, and a scan is fitted before it is one. Shaking is measured on the windows of the evaluation.
 NEIGHBOURS = {
     ("affine", "rotations"),
     ("affine", "landmarks"),
@@ -37,6 +37,7 @@ NEIGHBOURS = {
     ("heads", "head"),
     ("heads", "scan"),
     ("scan", "scanfit"),
+    ("stability", "evaluation"),
 }
 
 MODULES = sorted((ROOT / "nntrack").rglob("*.py"))

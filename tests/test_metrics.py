@@ -17,22 +17,31 @@ def posed(rng, n=40):
     return {"quat": quats(rng, n), "landmarks": rng.uniform(0, 100, (n, 68, 3))}
 
 
+def told(rng, n=40):
+    tril = np.tril(rng.uniform(0.05, 0.3, (n, 3, 3)))
+    values = {"quat": quats(rng, n), "pos_size": rng.uniform(50, 100, (n, 3))}
+    return values | {"rotaxis_scales_tril": tril, "pos_size_scales_tril": 9 * tril}
+
+
 def framed(rng, n=40):
     corner = rng.uniform(0, 100, (n, 2))
     box = np.concatenate([corner, corner + rng.uniform(10, 100, (n, 2))], axis=1)
     return {"face": (np.arange(n) % 2).astype(np.float32), "bbox": box, "frame_size": np.tile([288.0, 224.0], (n, 1))}
 
 
-@pytest.mark.parametrize(("table", "make"), [(metrics.POSE, posed), (metrics.LOCALIZER, framed)])
+TABLES = [(metrics.POSE, posed), (metrics.CALIBRATION, told), (metrics.LOCALIZER, framed)]
+
+
+@pytest.mark.parametrize(("table", "make"), TABLES)
 def test_a_perfect_net_has_no_error(table, make, rng):
     true = make(rng)
     found = metrics.measure(table, {k: v for k, v in true.items() if k != "frame_size"}, true)
     assert list(found) == list(table)
-    right = {"n": 40, "n_faces": 40, "accuracy": 1, "iou": 1}
+    right = {"n": 40, "n_faces": 40, "accuracy": 1, "iou": 1} | dict.fromkeys(metrics.CALIBRATION, 1)
     assert found == pytest.approx({name: right.get(name, 0) for name in table}, abs=1e-4)
 
 
-@pytest.mark.parametrize(("table", "make"), [(metrics.POSE, posed), (metrics.LOCALIZER, framed)])
+@pytest.mark.parametrize(("table", "make"), TABLES)
 def test_every_error_is_per_sample_and_knows_no_order(table, make, rng):
     true, predicted = make(rng), make(rng)
     predicted.pop("frame_size", None)
@@ -136,6 +145,55 @@ def test_what_a_net_does_not_say_is_left_out(rng):
     assert "nme" not in found and found["n"] == 40
     near = {"quat": np.tile(label_quat(0, 10, 0), (4, 1))}
     assert "geodesic_yaw_60_100" not in metrics.measure(metrics.POSE, near, near)
+
+
+def gaussian_labels(predicted, rng, side="right"):
+    """Labels whose errors are drawn from the predicted covariances; rotations are offset on the given side."""
+    n = len(predicted["quat"])
+    errors = {key: (predicted[key] @ rng.standard_normal((n, 3, 1)))[..., 0] for key in predicted if "tril" in key}
+    head, turn = Rotation.from_quat(predicted["quat"]), Rotation.from_rotvec(errors["rotaxis_scales_tril"])
+    quat = (head * turn if side == "right" else turn * head).as_quat()
+    return {"quat": quat, "pos_size": predicted["pos_size"] + errors["pos_size_scales_tril"]}
+
+
+def test_expected_shares_are_those_of_the_books():
+    found = [metrics.expected_share(sigmas, dimensions) for dimensions in (1, 3) for sigmas in (1, 2)]
+    assert np.allclose(found, [0.6827, 0.9545, 0.1987, 0.7385], atol=1e-4)
+
+
+def test_errors_as_large_as_foretold_have_the_expected_shares(rng):
+    predicted = told(rng, 5000)
+    found = metrics.measure(metrics.CALIBRATION, predicted, gaussian_labels(predicted, rng))
+    assert len(found) == len(metrics.CALIBRATED) * len(metrics.SIGMAS) == 16
+    for name, (_, component) in metrics.CALIBRATED.items():
+        for sigmas in metrics.SIGMAS:
+            share = metrics.expected_share(sigmas, 3 if component is None else 1)
+            assert abs(found[f"{name}_{sigmas}s"] - share) < 4 * np.sqrt(share * (1 - share) / 5000), name
+
+
+def test_a_net_twice_too_sure_has_too_few_errors_inside(rng):
+    predicted = told(rng, 5000)
+    true = gaussian_labels({k: 2 * v if "tril" in k else v for k, v in predicted.items()}, rng)
+    found = metrics.measure(metrics.CALIBRATION, predicted, true)
+    assert abs(found["pitch_2s"] - metrics.expected_share(1, 1)) < 0.03
+    assert abs(found["rotation_2s"] - metrics.expected_share(1, 3)) < 0.03
+
+
+def test_rotations_are_off_on_the_right(rng):
+    predicted = told(rng, 5000)
+    predicted["rotaxis_scales_tril"] = np.tile(np.diag([0.3, 0.003, 0.003]), (5000, 1, 1))
+    found = metrics.measure(metrics.CALIBRATION, predicted, gaussian_labels(predicted, rng, "left"))
+    assert found["rotation_2s"] < 0.1 < 0.7 < found["pos_size_2s"]
+
+
+def test_a_net_that_is_not_asked_how_sure_it_is_has_no_such_rows(rng):
+    predicted = told(rng)
+    true = {name: predicted.pop(name) for name in ("quat", "pos_size")}
+    predicted |= true
+    del predicted["rotaxis_scales_tril"]
+    assert set(metrics.measure(metrics.CALIBRATION, predicted, true)) == {
+        f"{name}_{sigmas}s" for name in ("x", "y", "size", "pos_size") for sigmas in (1, 2)
+    }
 
 
 def test_two_lengths_are_an_error(rng):

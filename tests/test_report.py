@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from nntrack import export, metrics, report
-from nntrack.protocols import POSE_PROTOCOLS
+from nntrack import export, metrics, report, stability
+from nntrack.protocols import POSE_PROTOCOLS, STABILITY
 from tests import onnx_files
 
 ROOT = Path(__file__).parents[1]
-POSE_ROW = {name: 2.5 for name in metrics.POSE} | {"n": 400}
+POSE_ROW = {name: 2.5 for name in metrics.POSE} | {"n": 400} | dict.fromkeys(metrics.CALIBRATION, 0.625)
+SHAKING = dict.fromkeys(stability.SPREADS, 1.375) | {"n": 100, "views": 64}
 PUBLISHED = {
     "QuatNet": (3.973, 5.615, 3.920, 4.503),
     "3DDFA_V2": (3.183, 5.227, 3.468, 3.959),
@@ -28,6 +29,7 @@ def measured(source="synthetic", n=400, use=True):
     return {
         "published": json.loads((ROOT / "metrics/published.json").read_text()),
         "aflw2k": {"aflw2k": rows, "source": source},
+        "stability": {"aflw2k": {f"nntrack_{row}": SHAKING for row in STABILITY if use}, "source": source},
         "localizer": {"widerface": faces, "source": source},
         "export": {"export": {"pose": net, "localizer": net}},
     }
@@ -77,7 +79,9 @@ def test_published_figures_are_those_of_the_papers():
 def test_what_cannot_be_compared_stands_apart(source, n, label):
     first, rest = parts(report.table(measured(source, n)))
     assert "nntrack" not in first
-    assert label in rest and "cannot be compared" in rest and rest.count("| **nntrack**, ") == 3
+    assert label in rest and "cannot be compared" in rest and rest.count("cannot be compared") == 1
+    ours = len(POSE_PROTOCOLS) * 2 + len(STABILITY) + 1
+    assert rest.count("| **nntrack**, ") == ours
 
 
 def test_a_full_measurement_joins_the_published_ones():
@@ -87,7 +91,24 @@ def test_a_full_measurement_joins_the_published_ones():
 
 
 def test_a_dataset_that_is_switched_off_is_said_to_be():
-    assert "nothing was measured" in report.table(measured(use=False))
+    text = report.table(measured(use=False))
+    assert "nothing was measured" in text and "Stability" not in text and "How sure" not in text
+
+
+def test_shaking_is_shown_with_its_source_and_in_words():
+    for source, label in (("synthetic", "Stability, measured on **synthetic** archives"), ("real", "measured on AFLW")):
+        _, rest = parts(report.table(measured(source)))
+        assert label in rest and "nntrack_" not in rest
+        assert rest.count("| 1.375 | 1.375 | 1.375 | 1.375 | 100 | 64 |") == len(STABILITY)
+
+
+def test_how_sure_a_net_is_stands_beside_what_is_expected():
+    _, rest = parts(report.table(measured()))
+    assert "| if they were told right | 0.683 / 0.954 |" in rest and "| 0.199 / 0.739 |" in rest
+    assert rest.count("0.625 / 0.625") == len(metrics.CALIBRATED) * len(POSE_PROTOCOLS)
+    unsure = measured()
+    unsure["aflw2k"]["aflw2k"] = {"old_bbox": {name: 2.5 for name in metrics.POSE}}
+    assert "How sure" not in report.table(unsure)
 
 
 def test_every_figure_of_ours_is_in_the_table():

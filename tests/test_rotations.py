@@ -35,6 +35,14 @@ def angle_between(a, b):
     return (Rotation.from_quat(np.asarray(a)).inv() * Rotation.from_quat(np.asarray(b))).magnitude().max()
 
 
+def test_the_mean_is_scipys_and_knows_no_sign(rng, convert):
+    centres = Rotation.random(20, random_state=rng)
+    near = [centre * Rotation.from_rotvec(rng.normal(0, 0.3, (9, 3))) for centre in centres]
+    flipped = np.stack([r.as_quat() for r in near]) * rng.choice([-1, 1], (20, 9, 1))
+    found = np.asarray(rotations.mean_quat(convert(flipped)))
+    assert angle_between(found, np.stack([r.mean().as_quat() for r in near])) < 1e-7
+
+
 def test_products_inverses_and_matrices_agree_with_scipy(rng, convert, dtype):
     a, b = quats(rng, dtype), quats(rng, dtype)[::-1].copy()
     tolerance = TOLERANCE[dtype]

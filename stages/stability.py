@@ -1,0 +1,33 @@
+"""Measure how a pose net in Opentrack's format shakes, ours or any other, on a converted dataset."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nntrack import config, evaluation, stability
+from nntrack.runtime import PoseModel
+from nntrack.store import Stored
+from stages._run import run
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="ONNX file of a pose net")],
+    dataset: Annotated[Path, typer.Argument(help="HDF5 file with the faces")],
+    out: Annotated[Path, typer.Argument(help="JSON file to write")],
+    name: Annotated[str | None, typer.Option(help="what the model is called; default: the ONNX file's name")] = None,
+) -> None:
+    """Measure how MODEL shakes on DATASET. A dataset that is switched off gives an empty section, and says so."""
+    params = config.load()
+    net, stored = PoseModel(model), Stored(dataset)
+    results = {}
+    if len(stored):
+        settings = params.evaluate.model_dump()
+        results = stability.evaluate_stability(net, stored, name or model.stem, settings, params.seed)
+    else:
+        print(f"{dataset} holds no samples: nothing was measured on it")
+    evaluation.write_results(out, stored, results)
+
+
+if __name__ == "__main__":
+    run(main)
