@@ -8,8 +8,8 @@ import copy
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from dvclive import Live
@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from nntrack.config import Schedule
 from nntrack.dataset import Batch, Mixture
+from nntrack.progress import Best, Curves, Watch, weights
+from nntrack.resume import Checkpoint, Parts
 
 LOG_EVERY = 20  # steps
 CLIP = 5.0  # norm that gradients are clipped to: a step after an outlier, not a jump
@@ -73,14 +75,22 @@ def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
         return build()
 
 
-def fit(task: Task, schedule: Schedule, lr: float, run: Run, live_folder: str | os.PathLike[str]) -> Batch:
+def fit(
+    task: Task,
+    schedule: Schedule,
+    lr: float,
+    run: Run,
+    live_folder: str | os.PathLike[str],
+    checkpoint: Checkpoint | None = None,
+) -> Batch:
     """Train ``task.net`` and return the best averaged weights, a state dict on the CPU.
 
-    Curves go to ``live_folder`` (dvclive). The same arguments give the same weights and files on the same machine.
-    Raises ValueError, naming step and samples, if the loss is no longer a number.
+    Curves go to ``live_folder`` (dvclive). The same arguments give the same weights and files on the same machine,
+    however often the training was ended on its way, if each time it is given the same ``checkpoint``.
+    Raises ValueError, naming step, samples and checkpoint, if the loss is no longer a number or exploded.
     """
     with _settings(run.threads), Live(str(live_folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
-        return _Loop(task, schedule, lr, run, live).run()
+        return _Loop(task, schedule, lr, run, live, checkpoint).run()
 
 
 class Average:
@@ -104,6 +114,15 @@ class Average:
             if not own.is_floating_point():
                 own.copy_(other)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The averages and of how many steps they are."""
+        return {"net": self.net.state_dict(), "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Average on from there."""
+        self.net.load_state_dict(state["net"])
+        self._steps = state["steps"]
+
 
 def share_of_lr(step: int, schedule: Schedule) -> float:
     """Of the learning rate at a step (0 is the first): a linear rise, then half a cosine down."""
@@ -125,54 +144,64 @@ def groups(net: nn.Module, weight_decay: float, slow: tuple[str, ...]) -> list[d
     ]
 
 
-@dataclass
-class _Watch:
-    """Looks at losses some steps late: reading one at every step would keep an accelerator waiting."""
-
-    train: Mixture
-    pending: list[tuple[int, torch.Tensor, torch.Tensor]] = field(default_factory=list)
-
-    def check(self) -> None:
-        for step, loss, index in self.pending:
-            if not torch.isfinite(loss):
-                names = ", ".join(self.train.names(index))
-                raise ValueError(
-                    f"the loss became {loss.item()} at step {step}; lower the learning rate, or look at the samples of "
-                    f"its batch: {names}"
-                )
-        self.pending.clear()
-
-
 class _Loop:
-    def __init__(self, task: Task, schedule: Schedule, lr: float, run: Run, live: Live) -> None:
-        self.task, self.schedule, self.lr, self.live = task, schedule, lr, live
+    def __init__(
+        self, task: Task, schedule: Schedule, lr: float, run: Run, live: Live, checkpoint: Checkpoint | None
+    ) -> None:
+        self.task, self.schedule, self.lr, self.checkpoint = task, schedule, lr, checkpoint
         self.fabric = Fabric(accelerator="auto", devices=1, precision=run.precision)
         net = task.net.to(self.fabric.device, memory_format=torch.channels_last)
         self.average = Average(net, schedule.ema_decay)
-        optimizer = torch.optim.AdamW(groups(net, schedule.weight_decay, task.slow), lr=lr, fused=True)
+        # gradients that a loss scale enlarged cannot be clipped before a fused step
+        fused = getattr(self.fabric.strategy.precision, "scaler", None) is None
+        optimizer = torch.optim.AdamW(groups(net, schedule.weight_decay, task.slow), lr=lr, fused=fused)
         self.net, self.optimizer = self.fabric.setup(net, optimizer)
         self.draws = torch.Generator().manual_seed(run.seed)
         self.variations = torch.Generator(self.fabric.device).manual_seed(run.seed)
-        self.watch = _Watch(task.train)
-        self.best: Batch | None = None
-        self.best_score = float("inf")
+        self.watch, self.curves, self.best = Watch(task.train), Curves(live), Best()
+
+    def parts(self) -> Parts:
+        """All that decides what the next steps do and what is left at the end; the rate follows from the step."""
+        return {
+            "net": self.net.module,
+            "average": self.average,
+            "optimizer": self.optimizer.optimizer,
+            "loss scale": self.fabric.strategy.precision,
+            "draws": self.draws,
+            "variations": self.variations,
+            "watch": self.watch,
+            "curves": self.curves,
+            "best": self.best,
+        }
 
     def run(self) -> Batch:
         self.net.train()
-        with tqdm(range(1, self.schedule.steps + 1), unit="step", mininterval=1.0) as bar:
+        done = self.checkpoint.restore(self.parts()) if self.checkpoint is not None else 0
+        steps = self.schedule.steps
+        with tqdm(range(done + 1, steps + 1), initial=done, total=steps, unit="step", mininterval=1.0) as bar:
             for step in bar:
                 loss, parts = self.learn(step)
-                last = step == self.schedule.steps
+                last = step == steps
                 if last or step % LOG_EVERY == 0:
-                    self.watch.check()
+                    self.check()
                     bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-                    self.log(
-                        step, "train", {"loss": loss.item(), **{name: part.item() for name, part in parts.items()}}
-                    )
+                    figures = {"loss": loss.item(), **{name: part.item() for name, part in parts.items()}}
+                    self.curves.log(step, "train", figures)
                 if self.task.valid is not None and (last or step % self.schedule.validate_every == 0):
-                    self.watch.check()
+                    self.check()
                     self.validate(step)
-        return self.best if self.best is not None else _weights(self.average.net)
+                # at the end too, so that nothing is lost if what comes of it cannot be written
+                if self.checkpoint is not None and (last or self.checkpoint.due()):
+                    self.check()
+                    if self.watch.calm:  # else it may be what leads to a loss without return
+                        self.checkpoint.save(step, self.parts())
+        return self.best.weights if self.best.weights is not None else weights(self.average.net)
+
+    def check(self) -> None:
+        try:
+            self.watch.check()
+        except ValueError as error:
+            raise ValueError(f"{error}. {self.checkpoint.told()}" if self.checkpoint is not None else error) from None
 
     def learn(self, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         for group in self.optimizer.param_groups:
@@ -189,7 +218,7 @@ class _Loop:
         self.optimizer.step()
         self.average.update(self.net.module)
         loss = loss.detach()
-        self.watch.pending.append((step, loss, index))
+        self.watch.add(step, loss, index)
         return loss, {name: part.detach() for name, part in parts.items()}
 
     @torch.no_grad()
@@ -205,19 +234,8 @@ class _Loop:
                 counts[name] = counts.get(name, 0) + valid.sum()
         means = {name: (sums[name] / counts[name].clamp_min(1)).item() for name in sums}
         score = self.task.score(means)
-        self.log(step, "valid", {"score": score, **means})
-        if score < self.best_score:
-            self.best_score, self.best = score, _weights(self.average.net)
-
-    def log(self, step: int, kind: str, values: Mapping[str, float]) -> None:
-        self.live.step = step
-        for name, value in values.items():
-            self.live.log_metric(f"{kind}/{name}", round(value, 6))
-        self.live.sync()
-
-
-def _weights(net: nn.Module) -> Batch:
-    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+        self.curves.log(step, "valid", {"score": score, **means})
+        self.best.offer(score, self.average.net)
 
 
 def _tensors(net: nn.Module) -> Iterator[torch.Tensor]:

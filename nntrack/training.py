@@ -1,15 +1,16 @@
 """Training of the two nets: which samples, what the net is shown of them, which losses, what is kept."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from nntrack import augment, config, contract, facemodel, fitting, losses, networks
+from nntrack import augment, config, contract, facemodel, fitting, losses, networks, resume
 from nntrack.dataset import Batch, Mixture, Part
 from nntrack.fitting import Run, Task
+from nntrack.resume import Checkpoint
 from nntrack.splits import rows_of
 from nntrack.store import Stored
 
@@ -29,10 +30,12 @@ def train_pose(
     params: config.Pose,
     lr: float,
     run: Run,
+    work: str | os.PathLike[str] | None = None,
 ) -> None:
     """Train the pose net on the datasets ``folder``/<name>.h5 that ``params.sampling`` names.
 
-    ``out`` receives the best averaged weights and the curves. Raises ValueError for unknown names, or if there is no
+    ``out`` receives the best averaged weights and the curves. If a ``work`` folder is given, a training that was ended
+    in any way goes on from where it was, to the same bytes. Raises ValueError for unknown names, or if there is no
     sample to learn from.
     """
     losses.check(params.losses, losses.POSE)
@@ -51,7 +54,9 @@ def train_pose(
         return [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in opened.items()]
 
     show = partial(show_pose, params.augment)
-    _train(_task(net, parts, show, contract.POSE_SIZE, losses.POSE, params.losses), params, lr, run, out)
+    task = _task(net, parts, show, contract.POSE_SIZE, losses.POSE, params.losses)
+    files = [face, *(stored.path for stored in opened.values())]
+    _train(task, params, lr, run, out, _checkpoint(work, params, lr, run, held_out, files))
 
 
 def train_localizer(
@@ -60,6 +65,7 @@ def train_localizer(
     out: str | os.PathLike[str],
     params: config.Localizer,
     run: Run,
+    work: str | os.PathLike[str] | None = None,
 ) -> None:
     """Train the localizer on the training subset of the WIDER FACE samples in ``path``; see `train_pose`."""
     losses.check(params.losses, losses.LOCALIZER)
@@ -72,7 +78,7 @@ def train_localizer(
 
     show = partial(show_localizer, params.augment)
     task = _task(net, parts, show, contract.LOCALIZER_SIZE[1], losses.LOCALIZER, params.losses)
-    _train(task, params, params.lr, run, out)
+    _train(task, params, params.lr, run, out, _checkpoint(work, params, params.lr, run, held_out, [path]))
 
 
 def posed_datasets(sampling: Mapping[str, float]) -> list[str]:
@@ -139,6 +145,31 @@ def _task(
     )
 
 
-def _train(task: Task, params: config.Schedule, lr: float, run: Run, out: str | os.PathLike[str]) -> None:
-    best = fitting.fit(task, params, lr, run, Path(out) / LIVE_NAME)
+def _checkpoint(
+    work: str | os.PathLike[str] | None,
+    params: config.Schedule,
+    lr: float,
+    run: Run,
+    held_out: HeldOut,
+    files: Iterable[str | os.PathLike[str]],
+) -> Checkpoint | None:
+    if work is None:
+        return None
+    split = {name: sorted(groups) for name, groups in held_out.items()}
+    # as text, in which the order of losses and datasets counts: it decides the last bits
+    values = [params.model_dump_json(), lr, run, split, fitting.device().type]
+    return Checkpoint(work, resume.digest(values, files))
+
+
+def _train(
+    task: Task,
+    params: config.Schedule,
+    lr: float,
+    run: Run,
+    out: str | os.PathLike[str],
+    checkpoint: Checkpoint | None,
+) -> None:
+    best = fitting.fit(task, params, lr, run, Path(out) / LIVE_NAME, checkpoint)
     networks.save(Path(out) / MODEL_NAME, task.net, best)
+    if checkpoint is not None:
+        checkpoint.remove()

@@ -18,7 +18,7 @@ def main(
     """Train the localizer with the parameters of params.yaml."""
     params = config.load()
     how = Run(params.seed, params.threads, params.precision)
-    training.train_localizer(dataset, splits.load(split), out, params.localizer, how)
+    training.train_localizer(dataset, splits.load(split), out, params.localizer, how, Path("work/localizer"))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def main(
     """Train the pose net with the parameters of params.yaml."""
     params = config.load()
     how = Run(params.seed, params.threads, params.precision)
-    training.train_pose(folder, splits.load(split), face, out, params.pose, params.lr, how)
+    training.train_pose(folder, splits.load(split), face, out, params.pose, params.lr, how, Path("work/pose"))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ FLOORS = (
     | {"facekit"},
     {"store", "readers", "parts", "shapes", "clutter"},
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"},
-    {"augment", "backbones", "checkpoint", "arms"},
+    {"augment", "backbones", "checkpoint", "arms", "progress", "resume"},
     {"networks", "metrics", "protocols", "losses", "fitting", "render"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"},
 )

@@ -1,11 +1,17 @@
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
-from nntrack import config, facemodel, networks, training
+from nntrack import config, facemodel, fitting, networks, resume, splits, training
 from nntrack.fitting import Run
 from tests import faces
 from tests.conftest import ROOT
@@ -42,14 +48,14 @@ def data(tmp_path_factory):
     return folder
 
 
-def train_pose(data, out, run=RUN, lr=2e-3, **changes):
+def train_pose(data, out, run=RUN, lr=2e-3, work=None, held_out=HELD_OUT, **changes):
     params = POSE.model_copy(update=changes)
-    training.train_pose(data, HELD_OUT, data / "facemodel.npz", out, params, lr, run)
+    training.train_pose(data, held_out, data / "facemodel.npz", out, params, lr, run, work)
     return out
 
 
-def train_localizer(data, out, run=RUN, **changes):
-    training.train_localizer(data / "widerface.h5", HELD_OUT, out, LOCALIZER.model_copy(update=changes), run)
+def train_localizer(data, out, run=RUN, work=None, **changes):
+    training.train_localizer(data / "widerface.h5", HELD_OUT, out, LOCALIZER.model_copy(update=changes), run, work)
     return out
 
 
@@ -107,6 +113,121 @@ def test_a_loss_that_is_no_number_names_step_and_samples(data, tmp_path):
     with pytest.raises(ValueError, match=r"the loss became nan at step \d+; .*300wlp:face \d+"):
         train_pose(data, tmp_path, lr=float("inf"), steps=4)
     assert not (tmp_path / "model.safetensors").exists()
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Ends the training made by the call given, in its fourth step; there is a checkpoint after every step."""
+    monkeypatch.setattr(resume, "EVERY", 0.0)
+    monkeypatch.setattr(resume, "SHARE", float("inf"))
+    learn = fitting._Loop.learn
+
+    def killing(loop, step):
+        if step == 4:
+            raise Killed
+        return learn(loop, step)
+
+    def kill(train, *args, **kwargs):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(fitting._Loop, "learn", killing)
+            train(*args, **kwargs)
+
+    return kill
+
+
+SHORT = {"steps": 6, "validate_every": 2}
+GOING_ON = "going on after step 3"
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("train", [train_pose, train_localizer])
+def test_a_training_that_was_ended_goes_on_to_the_same_bytes(train, precision, data, tmp_path, kill, capsys):
+    run, work = RUN._replace(precision=precision), tmp_path / "work/net"
+    whole = contents(train(data, tmp_path / "whole", run, **SHORT))
+    kill(train, data, tmp_path / "out", run, work=work, **SHORT)
+    assert contents(train(data, tmp_path / "out", run, work=work, **SHORT)) == whole
+    assert GOING_ON in capsys.readouterr().out
+    assert not work.exists()
+
+
+def test_only_the_same_training_goes_on(data, tmp_path, monkeypatch):
+    """Whatever else the result depends on, another one has another checkpoint."""
+    copy, found = tmp_path / "data", []
+    copy.mkdir()
+    for path in data.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(fitting, "fit", lambda *args: found.append(args[-1].path) or {})
+    monkeypatch.setattr(networks, "save", lambda *args: None)
+
+    def go(**changes):
+        train_pose(copy, tmp_path / "out", **({"work": tmp_path / "work"} | changes))
+        return found[-1]
+
+    first = go()
+    assert go() == first
+    others = [
+        {"lr": 1e-3},
+        {"run": RUN._replace(seed=4)},
+        {"run": RUN._replace(threads=2)},
+        {"run": RUN._replace(precision="bf16-mixed")},
+        {"steps": 5},
+        {"width": 0.5},
+        {"augment": STILL},
+        {"losses": dict(reversed(POSE.losses.items()))},  # another sum in the last bits
+        {"sampling": dict(reversed(POSE.sampling.items()))},  # other numbers for the same samples
+        {"held_out": {"300wlp": ["photo 1"]}},
+    ]
+    assert len({first, *(go(**changes) for changes in others)}) == 1 + len(others)
+    for name in ("300wlp.h5", "ytfaces.h5", "facemodel.npz"):
+        before = go()
+        (copy / name).write_bytes((copy / name).read_bytes())  # made again
+        assert go() != before, name
+    before = go()
+    (copy / "widerface.h5").touch()
+    assert go() == before
+
+
+def test_a_training_whose_net_could_not_be_written_is_not_lost(data, tmp_path, monkeypatch, capsys):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    whole = contents(train_localizer(data, tmp_path / "whole", **SHORT))
+    work = tmp_path / "work"
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(networks, "save", full)
+        train_localizer(data, tmp_path / "out", work=work, **SHORT)
+    assert contents(train_localizer(data, tmp_path / "out", work=work, **SHORT)) == whole
+    assert "going on after step 6" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_killed_stage_goes_on_to_the_same_bytes(data, tmp_path):
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values |= {"seed": RUN.seed, "threads": RUN.threads, "precision": RUN.precision}
+    values["localizer"] = LOCALIZER.model_dump() | {"steps": 40}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    splits.save(tmp_path / "split.json", HELD_OUT)
+    code = (
+        "from nntrack import resume; from pathlib import Path; from stages import train_localizer; resume.EVERY = 0.0; "
+        f"train_localizer.main(Path({os.fspath(data / 'widerface.h5')!r}), Path('split.json'), Path('out'))"
+    )
+    command = [sys.executable, "-c", code]
+    how = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": os.fspath(ROOT)}, "text": True}
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, **how) as stage:
+        while not list(tmp_path.glob("work/localizer/*/checkpoint")):
+            assert stage.poll() is None
+            time.sleep(0.005)
+        time.sleep(0.1)
+        stage.send_signal(signal.SIGKILL)
+    assert stage.returncode == -signal.SIGKILL
+    done = subprocess.run(command, capture_output=True, check=True, **how)
+    assert "going on after step" in done.stdout
+    assert not (tmp_path / "work/localizer").exists()
+    assert contents(tmp_path / "out") == contents(train_localizer(data, tmp_path / "whole", steps=40))
 
 
 def test_what_cannot_be_trained_on_is_said(data, tmp_path):

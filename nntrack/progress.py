@@ -1,0 +1,110 @@
+"""What a training keeps of its way: the losses not yet looked at, the curves, the best weights. All can be restored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from dvclive import Live
+from torch import nn
+
+from nntrack.dataset import Batch, Mixture
+
+EXPLODED = 1000.0  # times what the loss was at the first step (or 1): no training comes back from there ...
+PATIENCE = 20  # ... if so many steps in a row are; a single one may be an outlier, whose gradient is clipped
+
+
+class Watch:
+    """Looks at losses some steps late: reading one at every step would keep an accelerator waiting."""
+
+    def __init__(self, train: Mixture) -> None:
+        self._train = train
+        self._pending: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+        self._limit: float | None = None
+        self._high = 0  # steps in a row
+
+    def add(self, step: int, loss: torch.Tensor, index: torch.Tensor) -> None:
+        """Remember a step's loss and its samples' numbers."""
+        self._pending.append((step, loss, index))
+
+    def check(self) -> None:
+        """Look at all that was added. Raises ValueError, naming step and samples, if it is no number or exploded."""
+        for step, loss, index in self._pending:
+            value = loss.item()
+            if self._limit is None:
+                self._limit = EXPLODED * max(1.0, value)
+            self._high = self._high + 1 if value > self._limit else 0
+            if not torch.isfinite(loss) or self._high == PATIENCE:
+                names = ", ".join(self._train.names(index))
+                raise ValueError(
+                    f"the loss became {value:.6g} at step {step}; lower the learning rate, or look at the samples of "
+                    f"its batch: {names}"
+                )
+        self._pending.clear()
+
+    @property
+    def calm(self) -> bool:
+        """Whether the last loss that was looked at was no higher than it should be."""
+        return self._high == 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What later checks depend on, once `check` was called and all is calm."""
+        return {"limit": self._limit}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Watch on from there."""
+        self._limit = state["limit"]
+
+
+class Curves:
+    """Figures on their way into dvclive's files, remembered so that the same files can be written again."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._rows: list[tuple[int, dict[str, float]]] = []
+
+    def log(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        """Add the values of one step as ``kind``/<name>."""
+        self._add(step, {f"{kind}/{name}": round(value, 6) for name, value in values.items()})
+
+    def _add(self, step: int, row: dict[str, float]) -> None:
+        self._rows.append((step, row))
+        self._live.step = step
+        for name, value in row.items():
+            self._live.log_metric(name, value)
+        self._live.sync()  # after every row: what stands where in dvclive's summary depends on it
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that was logged."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Log it all again, into files that are still empty."""
+        for step, row in state["rows"]:
+            self._add(step, row)
+
+
+@dataclass
+class Best:
+    """The weights with the lowest score so far: a state dict on the CPU, None before the first."""
+
+    weights: Batch | None = None
+    score: float = float("inf")
+
+    def offer(self, score: float, net: nn.Module) -> None:
+        """Take the net's weights if they are better."""
+        if score < self.score:
+            self.score, self.weights = score, weights(net)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Score and weights."""
+        return {"score": self.score, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take score and weights as they are."""
+        self.score, self.weights = state["score"], state["weights"]
+
+
+def weights(net: nn.Module) -> Batch:
+    """A copy of a net's state dict, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
