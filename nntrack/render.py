@@ -81,11 +81,6 @@ def draw_person(rng: np.random.Generator, head: heads.HeadModel | None = None) -
     return Person(head, rest, look, (*lenses, *covers, *arms.draw_arms(rng, look)), frames)
 
 
-def draw_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A picture (height, width) uint8 without a face."""
-    return scenery.photograph(rng, scenery.background(rng, size), 0.4)
-
-
 def draw_light(rng: np.random.Generator) -> Light:
     """One to three lamps, mostly from above and before, sometimes hard from one side."""
     count = rng.integers(1, 4)
