@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import torch
 import torch.nn.functional as F
 
-from nntrack import affine, landmarks
+from nntrack import affine, kernels, landmarks
 from nntrack.config import Augment
 from nntrack.contract import PREPROCESSING
 from nntrack.sample import move_labels
@@ -40,15 +40,13 @@ def view(batch: Batch, size: tuple[int, int], moves: torch.Tensor | None = None,
 
     pool: images are averaged over so many pixels first; choose the whole part of (px of the roi / px of the view).
     """
-    to_patch = affine.box_to_box(batch["roi"], _unit_box(batch["roi"]))
-    labels = {name: value for name, value in batch.items() if name != "image"}
-    whole = to_patch
+    whole = affine.box_to_box(batch["roi"], _unit_box(batch["roi"]))
     if moves is not None:
-        window = labels.pop("roi")
-        labels = _moved(labels, moves) | {"roi": window}
-        whole = affine.compose(to_patch, moves)
-    labels = move_labels(to_patch, labels)
-    return labels | {"image": warp(batch["image"], whole, size, pool)}
+        whole = affine.compose(whole, moves)
+    moved = move_labels(whole, {name: value for name, value in batch.items() if name not in ("image", "roi")})
+    if moves is not None:
+        moved["bbox"] = _face_box(moved)
+    return moved | {"roi": _unit_box(batch["roi"]), "image": warp(batch["image"], whole, size, pool)}
 
 
 def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
@@ -74,15 +72,13 @@ def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator)
 
 def warp(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int], pool: int = 1) -> torch.Tensor:
     """Images (B, 1, h, w) after maps (B, 2, 3) from px to patch units: (B, 1, *size) float32; edges go on."""
-    height, width = image.shape[-2:]
-    image = image.float()
+    target = matrix.new_tensor([0, 0, size[1], size[0]]).expand(len(matrix), 4)
+    matrix = affine.compose(affine.box_to_box(_unit_box(target), target), matrix)
     if pool > 1:
-        image = F.avg_pool2d(image, pool, ceil_mode=True)
         # a last column that is not full reaches beyond the image
-        width, height = image.shape[-1] * pool, image.shape[-2] * pool
-    whole = matrix.new_tensor([0, 0, width, height]).expand(len(matrix), 4)
-    theta = affine.compose(affine.box_to_box(whole, _unit_box(whole)), affine.inverse(matrix))
-    return F.grid_sample(image, _grid(theta, size), mode="bilinear", padding_mode="border", align_corners=False)
+        image = F.avg_pool2d(image.float(), pool, ceil_mode=True)
+        matrix = torch.cat([matrix[..., :2] * pool, matrix[..., 2:]], dim=-1)
+    return kernels.warp(image, matrix, size)
 
 
 def degrade(image: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
@@ -92,8 +88,8 @@ def degrade(image: torch.Tensor, settings: Augment, generator: torch.Generator) 
     image = _of_some(image, settings.blur, blur, generator)
     if settings.noise:
         strength = torch.rand(len(image), 1, 1, 1, device=image.device, generator=generator) * settings.noise
-        image = image + strength * torch.randn(image.shape, device=image.device, generator=generator)
-    return (image * 255).round().clamp(0, 255)
+        image = image.addcmul_(strength, kernels.noise(image.shape, generator))
+    return image.mul_(255).round_().clamp_(0, 255)
 
 
 def occlude(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -138,12 +134,11 @@ def blur(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def client_brightness(image: torch.Tensor) -> torch.Tensor:
     """The pose net's input from images (B, 1, H, W) of whole grey levels: `images.client_brightness`, batched."""
     rule = PREPROCESSING
-    flat = image.flatten(1).to(torch.uint8)
-    position = rule.quantile * (flat.shape[1] - 1)
-    level = _order_statistic(flat, int(position))
+    position = rule.quantile * (image[0].numel() - 1)
+    level = kernels.grey_level(image, int(position))
     rest = position - int(position)
     if rest:
-        level = level + rest * (_order_statistic(flat, int(position) + 1) - level)
+        level = level + rest * (kernels.grey_level(image, int(position) + 1) - level)
     gain = torch.where(level < rule.dark_below, rule.target / level.clamp_min(rule.floor), 1 / 255)
     return image * gain[:, None, None, None] - rule.offset
 
@@ -153,29 +148,11 @@ def localizer_input(image: torch.Tensor) -> torch.Tensor:
     return image / 255 - PREPROCESSING.offset
 
 
-def _grid(theta: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Where each pixel of the result looks, (B, height, width, 2): a fifth of the time of `F.affine_grid` on a CPU."""
-    y, x = ((2 * torch.arange(n, device=theta.device) + 1) / n - 1 for n in size)
-    theta = theta[:, :, :, None, None]  # (B, 2, 3, 1, 1)
-    return torch.stack([row[:, 0] * x + (row[:, 1] * y[:, None] + row[:, 2]) for row in theta.unbind(1)], dim=-1)
-
-
-def _order_statistic(flat: torch.Tensor, rank: int) -> torch.Tensor:
-    """The value (B,) of ``rank`` (0 = least) among grey levels (B, n) uint8: eight halvings instead of a sort."""
-    low, high = torch.zeros_like(flat[:, 0]), torch.full_like(flat[:, 0], 255)
-    for _ in range(8):
-        middle = low + (high - low) // 2
-        enough = (flat <= middle[:, None]).sum(dim=1) > rank
-        low, high = torch.where(enough, low, middle + 1), torch.where(enough, middle, high)
-    return high.float()
-
-
-def _moved(labels: Mapping[str, torch.Tensor], moves: torch.Tensor) -> Batch:
-    moved = move_labels(moves, labels)
-    # a box's ellipse is only nearly the face; where the face itself is known, its box is cut anew
+def _face_box(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The moved box, which is only nearly the face's; where the face itself is known, its box is cut anew."""
     known = labels["has_landmarks"] & labels["has_quat"] & labels["has_pos_size"]
-    exact = landmarks.face_box(moved["landmarks"], moved["quat"], moved["pos_size"])
-    return moved | {"bbox": torch.where(known[:, None], exact, moved["bbox"])}
+    exact = landmarks.face_box(labels["landmarks"], labels["quat"], labels["pos_size"])
+    return torch.where(known[:, None], exact, labels["bbox"])
 
 
 def _of_some(
@@ -189,7 +166,7 @@ def _of_some(
     if not count:
         return image
     chosen = torch.randperm(len(image), device=image.device, generator=generator)[:count]
-    return image.index_copy(0, chosen, change(image[chosen], generator))
+    return image.index_copy_(0, chosen, change(image[chosen], generator))
 
 
 def _uniform(shape: tuple[int, ...], half: float, generator: torch.Generator) -> torch.Tensor:

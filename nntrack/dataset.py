@@ -89,18 +89,20 @@ class Mixture:
         """The samples' names, for messages."""
         found = []
         for number in index.tolist():
-            part = int(np.searchsorted(self._starts, number, side="right")) - 1
-            stored, rows, _ = self._parts[part]
-            found.append(f"{stored.path.stem}:{stored.strings['name'][rows[number - self._starts[part]]]}")
+            stored, row = self._find(number)
+            found.append(f"{stored.path.stem}:{stored.strings['name'][row]}")
         return found
 
     def _images(self, index: np.ndarray) -> np.ndarray:
         images = np.empty((len(index), *self.image_size), np.uint8)
         # in the order of the file, so that a cold disk is read forward
-        order = np.argsort(index, kind="stable")
-        owners = np.searchsorted(self._starts, index[order], side="right") - 1
-        for number in np.unique(owners):
-            places = order[owners == number]
-            part = self._parts[number]
-            images[places] = part.stored.image[part.rows[index[places] - self._starts[number]]]
+        for place in np.argsort(index, kind="stable"):
+            stored, row = self._find(index[place])
+            images[place] = stored.image[row]
         return images
+
+    def _find(self, number: int) -> tuple[Stored, int]:
+        """The dataset and the row in it of a sample."""
+        part = int(np.searchsorted(self._starts, number, side="right")) - 1
+        stored, rows, _ = self._parts[part]
+        return stored, rows[number - self._starts[part]]

@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
+from nntrack import allocator
 from nntrack.config import Schedule
 from nntrack.dataset import Batch, Mixture
 from nntrack.progress import Best, Curves, Watch, weights
@@ -245,12 +246,13 @@ def _tensors(net: nn.Module) -> Iterator[torch.Tensor]:
 
 @contextmanager
 def _settings(threads: int) -> Iterator[None]:
-    """Torch's global switches for training, put back at the end."""
+    """Torch's global switches for training, put back at the end; the allocator's stay, as there is no way back."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory
     os.environ.setdefault(
         "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
     )  # without it matrix products on CUDA differ between runs
+    allocator.keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a help in finding bugs that costs time

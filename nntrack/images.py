@@ -33,10 +33,14 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nda
         image = cv2.resize(image, None, fx=1 / np.floor(shrink), fy=1 / np.floor(shrink), interpolation=cv2.INTER_AREA)
         new = np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float64)
         matrix = affine.compose(matrix, affine.box_to_box(new, old))
-    # OpenCV puts (0, 0) in the middle of the first pixel
-    centred = matrix.astype(np.float64).copy()
-    centred[:, 2] += centred[:, :2] @ [0.5, 0.5] - 0.5
-    return cv2.warpAffine(image, centred, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(image, centred(matrix), size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def centred(matrix: np.ndarray) -> np.ndarray:
+    """An affine map (..., 2, 3) of corner-based coordinates as OpenCV wants it: its (0, 0) is in a pixel's middle."""
+    moved = matrix.astype(np.float64)
+    moved[..., 2] += moved[..., :2].sum(axis=-1) / 2 - 0.5
+    return moved
 
 
 def client_patch(image: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:

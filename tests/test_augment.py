@@ -154,7 +154,7 @@ def test_pooled_views_show_the_same_place(batch):
     }
     zoomed["image"] = large
     pooled, plain = augment.view(zoomed, SIZE, pool=3), augment.view(batch, SIZE)
-    np.testing.assert_allclose(pooled["image"], plain["image"], atol=0.1)
+    np.testing.assert_allclose(pooled["image"], plain["image"], atol=1.0)  # whole grey levels against broken ones
     np.testing.assert_allclose(pooled["landmarks"], plain["landmarks"], atol=1e-5)
     # a size that the pool does not divide
     cut = zoomed | {"image": large[..., :-1, :-2]}
