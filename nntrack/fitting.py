@@ -90,8 +90,8 @@ def fit(
     however often the training was ended on its way, if each time it is given the same ``checkpoint``.
     Raises ValueError, naming step, samples and checkpoint, if the loss is no longer a number or exploded.
     """
-    with _settings(run.threads), Live(str(live_folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
-        return _Loop(task, schedule, lr, run, live, checkpoint).run()
+    with settings(run.threads), Live(str(live_folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
+        return Loop(task, schedule, lr, run, live, checkpoint).run()
 
 
 class Average:
@@ -145,7 +145,12 @@ def groups(net: nn.Module, weight_decay: float, slow: tuple[str, ...]) -> list[d
     ]
 
 
-class _Loop:
+class Loop:
+    """A training under way, on the device that there is; enter `settings` first. Arguments as `fit` takes them.
+
+    live: where curves go. checkpoint: what it goes on from, if anything.
+    """
+
     def __init__(
         self, task: Task, schedule: Schedule, lr: float, run: Run, live: Live, checkpoint: Checkpoint | None
     ) -> None:
@@ -176,6 +181,7 @@ class _Loop:
         }
 
     def run(self) -> Batch:
+        """All steps that are left; returns the best averaged weights, a state dict on the CPU."""
         self.net.train()
         done = self.checkpoint.restore(self.parts()) if self.checkpoint is not None else 0
         steps = self.schedule.steps
@@ -199,12 +205,14 @@ class _Loop:
         return self.best.weights if self.best.weights is not None else weights(self.average.net)
 
     def check(self) -> None:
+        """Look at all losses so far. Raises ValueError, naming step, samples and checkpoint, if one is not a number."""
         try:
             self.watch.check()
         except ValueError as error:
             raise ValueError(f"{error}. {self.checkpoint.told()}" if self.checkpoint is not None else error) from None
 
     def learn(self, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """One step (1 is the first), from drawing samples to the averaged weights; returns the loss and its parts."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * group["share"] * share_of_lr(step - 1, self.schedule)
         index = self.task.train.draw(self.schedule.batch_size, self.draws)
@@ -224,6 +232,7 @@ class _Loop:
 
     @torch.no_grad()
     def validate(self, step: int) -> None:
+        """Log how good the averaged weights are on held-out samples, and keep them if they are the best so far."""
         sums: dict[str, torch.Tensor] = {}
         counts: dict[str, torch.Tensor] = {}
         for plain in self.task.valid.in_order(self.schedule.batch_size):
@@ -245,7 +254,7 @@ def _tensors(net: nn.Module) -> Iterator[torch.Tensor]:
 
 
 @contextmanager
-def _settings(threads: int) -> Iterator[None]:
+def settings(threads: int) -> Iterator[None]:
     """Torch's global switches for training, put back at the end; the allocator's stay, as there is no way back."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory

@@ -38,24 +38,8 @@ def train_pose(
     in any way goes on from where it was, to the same bytes. Raises ValueError for unknown names, or if there is no
     sample to learn from.
     """
-    losses.check(params.losses, losses.POSE)
-    opened = {name: Stored(Path(folder) / f"{name}.h5") for name in posed_datasets(params.sampling)}
-    model = facemodel.load(face)
-    net_config = networks.PoseConfig(
-        backbone=params.backbone,
-        width=params.width,
-        rotation=params.rotation,
-        shape_modes=len(model.shape_basis),
-        expression_modes=len(model.expression_basis),
-    )
-    net = fitting.seeded(lambda: networks.PoseNet(net_config, model), run.seed)
-
-    def parts(inside: bool) -> list[Part]:
-        return [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in opened.items()]
-
-    show = partial(show_pose, params.augment)
-    task = _task(net, parts, show, contract.POSE_SIZE, losses.POSE, params.losses)
-    files = [face, *(stored.path for stored in opened.values())]
+    task = pose_task(folder, held_out, face, params, run.seed)
+    files = [face, *_posed_files(folder, params.sampling)]
     _train(task, params, lr, run, out, _checkpoint(work, params, lr, run, held_out, files))
 
 
@@ -68,17 +52,49 @@ def train_localizer(
     work: str | os.PathLike[str] | None = None,
 ) -> None:
     """Train the localizer on the training subset of the WIDER FACE samples in ``path``; see `train_pose`."""
+    task = localizer_task(path, held_out, params, run.seed)
+    _train(task, params, params.lr, run, out, _checkpoint(work, params, params.lr, run, held_out, [path]))
+
+
+def pose_task(
+    folder: str | os.PathLike[str],
+    held_out: HeldOut,
+    face: str | os.PathLike[str],
+    params: config.Pose,
+    seed: int,
+) -> Task:
+    """What `train_pose` trains: a new net, its samples, what it is shown of them and its losses."""
+    losses.check(params.losses, losses.POSE)
+    opened = {path.stem: Stored(path) for path in _posed_files(folder, params.sampling)}
+    model = facemodel.load(face)
+    net_config = networks.PoseConfig(
+        backbone=params.backbone,
+        width=params.width,
+        rotation=params.rotation,
+        shape_modes=len(model.shape_basis),
+        expression_modes=len(model.expression_basis),
+    )
+    net = fitting.seeded(lambda: networks.PoseNet(net_config, model), seed)
+
+    def parts(inside: bool) -> list[Part]:
+        return [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in opened.items()]
+
+    show = partial(show_pose, params.augment)
+    return _task(net, parts, show, contract.POSE_SIZE, losses.POSE, params.losses)
+
+
+def localizer_task(path: str | os.PathLike[str], held_out: HeldOut, params: config.Localizer, seed: int) -> Task:
+    """What `train_localizer` trains; see `pose_task`."""
     losses.check(params.losses, losses.LOCALIZER)
     stored = Stored(path)
-    net = fitting.seeded(lambda: networks.LocalizerNet(networks.LocalizerConfig(params.width)), run.seed)
+    net = fitting.seeded(lambda: networks.LocalizerNet(networks.LocalizerConfig(params.width)), seed)
     groups = held_out.get("widerface", ())
 
     def parts(inside: bool) -> list[Part]:
         return [Part(stored, rows_of(stored, groups, inside, "train"))]
 
     show = partial(show_localizer, params.augment)
-    task = _task(net, parts, show, contract.LOCALIZER_SIZE[1], losses.LOCALIZER, params.losses)
-    _train(task, params, params.lr, run, out, _checkpoint(work, params, params.lr, run, held_out, [path]))
+    return _task(net, parts, show, contract.LOCALIZER_SIZE[1], losses.LOCALIZER, params.losses)
 
 
 def posed_datasets(sampling: Mapping[str, float]) -> list[str]:
@@ -88,6 +104,10 @@ def posed_datasets(sampling: Mapping[str, float]) -> list[str]:
         if name not in known:
             raise ValueError(f"pose.sampling: '{name}' is not for training poses; known: {', '.join(known)}")
     return [name for name, share in sampling.items() if share > 0]
+
+
+def _posed_files(folder: str | os.PathLike[str], sampling: Mapping[str, float]) -> list[Path]:
+    return [Path(folder) / f"{name}.h5" for name in posed_datasets(sampling)]
 
 
 def show_pose(settings: config.Augment, pool: int, batch: Batch, generator: torch.Generator | None) -> Batch:

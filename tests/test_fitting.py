@@ -71,7 +71,7 @@ def test_the_start_depends_on_the_seed_alone():
 
 def test_the_settings_are_put_back():
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with pytest.raises(KeyError), fitting._settings(1):
+    with pytest.raises(KeyError), fitting.settings(1):
         raise KeyError
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
 

@@ -124,7 +124,7 @@ def kill(monkeypatch):
     """Ends the training made by the call given, in its fourth step; there is a checkpoint after every step."""
     monkeypatch.setattr(resume, "EVERY", 0.0)
     monkeypatch.setattr(resume, "SHARE", float("inf"))
-    learn = fitting._Loop.learn
+    learn = fitting.Loop.learn
 
     def killing(loop, step):
         if step == 4:
@@ -133,7 +133,7 @@ def kill(monkeypatch):
 
     def kill(train, *args, **kwargs):
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(fitting._Loop, "learn", killing)
+            patch.setattr(fitting.Loop, "learn", killing)
             train(*args, **kwargs)
 
     return kill
