@@ -1,0 +1,58 @@
+"""What the benchmarks ask of the machine: its name, its cores, its memory, and how fast it multiplies matrices."""
+
+import os
+import platform
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+MEGABYTE = 1 << 20
+
+
+def cores() -> int:
+    """How many this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def name(device: torch.device) -> str:
+    """What the device calls itself."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def peak_mb() -> float:
+    """The most memory that this process ever held at a time, pages of mapped files included."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE, 1)
+
+
+def minor_faults() -> int:
+    """Pages that were given to this process so far without reading a disk."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def synchronize() -> None:
+    """Wait until an accelerator, if there is one, has done what it was told."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+
+
+def matmul_peak(device: torch.device, repeats: int = 10) -> float:
+    """FLOP/s of a product of two square bf16 matrices, the best of some."""
+    side = 1024 if device.type == "cpu" else 8192
+    a, b = (torch.randn(side, side).to(device, torch.bfloat16) for _ in range(2))
+    best = float("inf")
+    for _ in range(repeats):
+        synchronize()
+        start = time.perf_counter()
+        a @ b
+        synchronize()
+        best = min(best, time.perf_counter() - start)
+    return 2 * side**3 / best

@@ -1,0 +1,212 @@
+"""Training as the ancestor (opentrack/neuralnet-tracker-traincode) arranges it, for comparison.
+
+Every sample is a JPEG. Worker processes of a `DataLoader` decode it, warp it and its labels, and change light,
+sharpness, noise and occlusion, one sample at a time, with NumPy and OpenCV; the batch is float32, NCHW. The net is
+plain float32 too, not channels last, under Adam with its defaults; gradients are not clipped and weights not averaged.
+How much images vary is what `augment` says. The ancestor changes light and noise batch by batch on its accelerator.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, RandomSampler, get_worker_info
+
+from benchmarks import _machine
+from nntrack import affine, augment, contract, images, landmarks, training
+from nntrack.config import Augment
+from nntrack.dataset import Mixture
+from nntrack.fitting import Task
+from nntrack.sample import move_labels
+
+SAMPLES = 2048  # that are encoded, drawn as training draws
+QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+_UNIT = np.array([-1, -1, 1, 1], np.float32)
+
+Labels = dict[str, np.ndarray]
+
+
+class Encoded(Dataset):
+    """``count`` random samples of a mixture in memory: JPEGs, and labels in px. ``show`` makes them the net's."""
+
+    def __init__(
+        self,
+        train: Mixture,
+        count: int,
+        show: Callable[[np.ndarray, Labels, np.random.Generator], Labels],
+        generator: torch.Generator,
+    ) -> None:
+        self._show = show
+        self.rng = np.random.default_rng(generator.initial_seed())
+        batch = train.batch(train.draw(count, generator))
+        self._jpegs = [cv2.imencode(".jpg", image, QUALITY)[1] for image in batch.pop("image")[:, 0].cpu().numpy()]
+        self._labels = {name: column.cpu().numpy() for name, column in batch.items()}
+
+    def __len__(self) -> int:
+        return len(self._jpegs)
+
+    def __getitem__(self, number: int) -> Labels:
+        image = cv2.imdecode(self._jpegs[number], cv2.IMREAD_GRAYSCALE)
+        return self._show(image, {name: column[number] for name, column in self._labels.items()}, self.rng)
+
+
+class PerSample:
+    """The arrangement for one task; ``net`` is "pose" or "localizer"."""
+
+    def __init__(self, net: str, task: Task, settings: Augment, batch_size: int, lr: float, seed: int) -> None:
+        cv2.setNumThreads(1)  # the workers are the threads; and a pool of OpenCV's does not live through a fork
+        self._generator = torch.Generator().manual_seed(seed)
+        self._dataset = Encoded(task.train, SAMPLES, partial(SHOWN[net], settings), self._generator)
+        self._task, self._batch_size = task, batch_size
+        self._device = task.train.labels("roi").device
+        self._net = copy.deepcopy(task.net).to(self._device).train()
+        self._optimizer = torch.optim.Adam(self._net.parameters(), lr)
+
+    def learn(self, batch: dict[str, torch.Tensor]) -> None:
+        """One step on a batch as the loader gives it."""
+        batch = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
+        loss, _ = self._task.total(self._net(batch["image"]), batch, 1.0)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+
+    def seconds(self, steps: int, workers: int, learn: bool = True) -> float:
+        """For so many steps, or so many batches of the loader alone, once what was loaded ahead is used up."""
+        batches = self._batches(steps, workers)
+        for batch in islice(batches, _ahead(workers)):
+            if learn:
+                self.learn(batch)
+        _machine.synchronize()
+        start = time.perf_counter()
+        for batch in islice(batches, steps):
+            if learn:
+                self.learn(batch)
+        _machine.synchronize()
+        return time.perf_counter() - start
+
+    def _batches(self, steps: int, workers: int) -> Iterator[dict[str, torch.Tensor]]:
+        # more than are asked for: the workers are at work to the end of a timing
+        count = (steps + 2 * _ahead(workers)) * self._batch_size
+        return iter(
+            DataLoader(
+                self._dataset,
+                self._batch_size,
+                sampler=RandomSampler(self._dataset, True, count, self._generator),
+                num_workers=workers,
+                pin_memory=self._device.type == "cuda",
+                worker_init_fn=_begin_worker,
+                timeout=60 if workers else 0,  # seconds
+                generator=self._generator,
+            )
+        )
+
+
+def _ahead(workers: int) -> int:
+    """Batches that are loaded before they are asked for: two per worker is the loader's default."""
+    return 2 * workers + 1
+
+
+def _begin_worker(number: int) -> None:
+    cv2.setNumThreads(1)
+    told = get_worker_info()
+    told.dataset.rng = np.random.default_rng(told.seed)
+
+
+def show_pose(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
+    """A picture (H, W) uint8 and its labels in px to the pose net's, as `training.show_pose` does with a batch."""
+    image, labels = varied_view(image, labels, (contract.POSE_SIZE, contract.POSE_SIZE), settings, rng)
+    return labels | {"image": images.client_brightness(image)[None]}
+
+
+def show_localizer(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
+    """A picture (H, W) uint8 and its labels in px to the localizer's, as `training.show_localizer` does."""
+    image, labels = varied_view(image, labels, contract.LOCALIZER_SIZE, settings, rng)
+    low, high = labels["bbox"][:2], labels["bbox"][2:]
+    inside = (high.clip(-1, 1) - low.clip(-1, 1)).prod()
+    visible = inside >= training.VISIBLE * (high - low).prod()
+    labels["has_face"] = labels["has_face"] & (visible | (labels["face"] == 0))
+    labels["has_bbox"] = labels["has_bbox"] & visible
+    return labels | {"image": (image / np.float32(255) - np.float32(contract.PREPROCESSING.offset))[None]}
+
+
+SHOWN = {"pose": show_pose, "localizer": show_localizer}
+
+
+def varied_view(
+    image: np.ndarray, labels: Labels, size: tuple[int, int], settings: Augment, rng: np.random.Generator
+) -> tuple[np.ndarray, Labels]:
+    """`augment.varied_view` of one sample: picture (height, width) uint8, labels in patch units."""
+    image, labels = view(image, labels, draw_move(labels["roi"], settings, rng), size)
+    return degrade(image, settings, rng), labels
+
+
+def view(image: np.ndarray, labels: Labels, move: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Labels]:
+    """`augment.view` of one sample after the similarity ``move`` (2, 3): picture uint8, labels in patch units."""
+    to_patch = affine.box_to_box(labels["roi"], _UNIT)
+    moved = move_labels(move, labels) | {"roi": labels["roi"]}
+    if labels["has_landmarks"] and labels["has_quat"] and labels["has_pos_size"]:
+        moved["bbox"] = landmarks.face_box(moved["landmarks"], moved["quat"], moved["pos_size"])
+    to_px = affine.box_to_box(_UNIT, np.array([0, 0, size[1], size[0]], np.float32))
+    whole = affine.compose(affine.compose(to_px, to_patch), move)
+    return images.warp(image, whole, size), move_labels(to_patch, moved)
+
+
+def draw_move(roi: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
+    """`augment.draw_moves` for one ``roi`` (4,): (2, 3) float32."""
+    angle = np.float32(np.radians(rng.uniform(-1, 1) * settings.rotation))
+    scale = np.float32(np.exp(rng.uniform(-1, 1) * settings.scale))
+    centre, side = (roi[:2] + roi[2:]) / 2, roi[2:] - roi[:2]
+    shift = (rng.standard_normal(2) * settings.shift * side).astype(np.float32)
+    mirror = -1 if rng.random() < settings.flip else 1
+    first = np.array([[mirror, 0, -mirror * centre[0]], [0, 1, -centre[1]]], np.float32)
+    return affine.compose(affine.similarity(angle, scale, centre + shift), first)
+
+
+def degrade(image: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
+    """`augment.degrade` of one picture (H, W) uint8."""
+    if rng.random() < settings.occlusion:
+        image = occlude(image, rng)
+    if rng.random() < settings.intensity:
+        image = relight(image, rng)
+    if rng.random() < settings.blur:
+        image = blur(image, rng)
+    if settings.noise:
+        strength = np.float32(255 * settings.noise * rng.random())
+        noisy = image + strength * rng.standard_normal(image.shape, np.float32)
+        image = np.rint(noisy).clip(0, 255).astype(np.uint8)
+    return image
+
+
+def occlude(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture with an ellipse or a rectangle of one grey level over it."""
+    image, (height, width) = image.copy(), image.shape
+    centre = rng.random(2) * (width, height)
+    axes = rng.uniform(*augment.OCCLUDER, 2) * (width / 2, height / 2)
+    angle, grey = rng.random() * 180, int(rng.random() * 256)
+    if rng.random() < 0.5:
+        return cv2.ellipse(image, (tuple(centre), tuple(2 * axes), angle), grey, cv2.FILLED)
+    corners = cv2.boxPoints((tuple(centre), tuple(2 * axes), angle))
+    return cv2.fillConvexPoly(image, corners.astype(np.int32), grey)
+
+
+def relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture with another gamma, gain and offset, by a table of the 256 grey levels."""
+    gamma = np.exp(rng.uniform(-1, 1) * augment.GAMMA)
+    gain, offset = np.exp(rng.uniform(*augment.GAIN)), rng.uniform(-1, 1) * augment.OFFSET
+    table = np.linspace(0, 1, 256) ** gamma * gain + offset
+    return cv2.LUT(image, np.rint(255 * table.clip(0, 1)).astype(np.uint8))
+
+
+def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture under a Gaussian that is longer in one random direction."""
+    angle, along = rng.random() * np.pi, rng.uniform(*augment.BLUR_LONG)
+    across = min(along, rng.uniform(*augment.BLUR_ACROSS))
+    place = np.arange(augment.BLUR_SIZE, dtype=np.float32) - (augment.BLUR_SIZE - 1) / 2
+    y, x, cos, sin = place[:, None], place, np.cos(angle), np.sin(angle)
+    kernel = np.exp(-0.5 * (((cos * x + sin * y) / along) ** 2 + ((cos * y - sin * x) / across) ** 2))
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)

@@ -1,0 +1,253 @@
+"""How near a training step is to what the net alone costs: ``python -m benchmarks.training [pose|localizer]``.
+
+Images per second, on the device and with the parameters that training has, of
+real: the step as it is: draw, gather, vary, forward, losses, backward, clip, optimiser, average;
+cached: the same step on one batch that was made ready before;
+compute: forward, losses and backward alone, on such a batch;
+per_sample: the ancestor's arrangement (`benchmarks._per_sample`) on the same machine, with the number of workers that
+suits it best.
+They are timed in turn and the medians count. Floating-point operations are those of convolutions and matrix products;
+the peak is that of a product of bf16 matrices, measured on the spot.
+"""
+
+import copy
+import dataclasses
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from itertools import count
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from dvclive import Live
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import _machine
+from benchmarks._per_sample import PerSample
+from nntrack import config, fitting, splits, training
+from nntrack.dataset import Batch
+from nntrack.fitting import Loop, Run, Task
+from stages._run import run
+
+DATA, SPLIT, FACE = Path("data/hdf5"), Path("data/split.json"), Path("models/facemodel.npz")
+WAYS = {
+    "real": "the step as it is",
+    "cached": "on a batch made ready before",
+    "compute": "forward and backward alone",
+    "per_sample": "the ancestor's arrangement",
+}
+RATIOS = (("real", "cached"), ("real", "compute"), ("real", "per_sample"))
+
+Timer = Callable[[int], float]  # a number of steps to seconds
+
+
+class Net(StrEnum):
+    """What is trained."""
+
+    pose = "pose"
+    localizer = "localizer"
+
+
+def main(
+    net: Annotated[Net, typer.Argument(help="which net")] = Net.pose,
+    steps: Annotated[int, typer.Option(min=1, help="in one timing")] = fitting.LOG_EVERY,
+    rounds: Annotated[int, typer.Option(min=1, help="timings of each, in turn; the median counts")] = 5,
+    only: Annotated[str, typer.Option(help="some of them, with commas between")] = ",".join(WAYS),
+    backbone: Annotated[str | None, typer.Option(help="another than that of params.yaml")] = None,
+    width: Annotated[float | None, typer.Option(help="another than that of params.yaml")] = None,
+) -> None:
+    """Print a table of images per second; the last line is one JSON object."""
+    params = config.load()
+    how = Run(params.seed, params.threads, params.precision)
+    schedule, lr = chosen(params, net, backbone, width)
+    names = only.split(",")
+    if unknown := set(names) - set(WAYS):
+        raise ValueError(f"--only: nothing is called '{', '.join(sorted(unknown))}'; known: {', '.join(WAYS)}")
+    before = _machine.peak_mb()
+    torch.set_num_threads(how.threads)
+    task = make_task(net, schedule, how.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
+        steppers = Steppers(task, schedule, lr, how, live)
+        steppers.real(steps)
+        result = {
+            "net": net.value,
+            "backbone": getattr(schedule, "backbone", None),
+            "width": schedule.width,
+            "batch": schedule.batch_size,
+            "precision": how.precision,
+            "threads": how.threads,
+            "cores": _machine.cores(),
+            "device": steppers.device.type,
+            "device_name": _machine.name(steppers.device),
+            "steps": steps,
+            "rounds": rounds,
+            "peak_mb_before_data": before,
+            "peak_mb": _machine.peak_mb(),
+        }
+        result |= measure(names, net, steppers, steps, rounds)
+    result |= roofline(result["images_per_second"], steppers)
+    show(result)
+    print(json.dumps(result))
+
+
+def chosen(
+    params: config.Params, net: Net, backbone: str | None, width: float | None
+) -> tuple[config.Pose | config.Localizer, float]:
+    """Schedule and learning rate of a net, with another backbone or width if given."""
+    if net is Net.localizer and backbone is not None:
+        raise ValueError("--backbone: the localizer has but one")
+    schedule = params.pose if net is Net.pose else params.localizer
+    changes = {name: value for name, value in (("backbone", backbone), ("width", width)) if value is not None}
+    section = type(schedule).model_validate(schedule.model_dump() | changes)
+    return section, params.lr if net is Net.pose else section.lr
+
+
+def make_task(net: Net, schedule: config.Pose | config.Localizer, seed: int) -> Task:
+    """What the stage would train."""
+    split = splits.load(SPLIT)
+    if net is Net.pose:
+        return training.pose_task(DATA, split, FACE, schedule, seed)
+    return training.localizer_task(DATA / "widerface.h5", split, schedule, seed)
+
+
+class Ready:
+    """In place of a `dataset.Mixture`: whatever is drawn is one batch, made ready before."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch, self._index = batch, batch["index"].cpu()
+
+    def draw(self, size: int, generator: torch.Generator) -> torch.Tensor:
+        """The numbers of the batch."""
+        return self._index
+
+    def batch(self, index: torch.Tensor) -> Batch:
+        """The batch."""
+        return self._batch
+
+    def names(self, index: torch.Tensor) -> list[str]:
+        """For messages."""
+        return ["the batch made ready before"]
+
+
+class Steppers:
+    """The ways to train ``task`` that go through `fitting.Loop`, each with a net of its own; each gives seconds."""
+
+    def __init__(self, task: Task, schedule: config.Schedule, lr: float, how: Run, live: Live) -> None:
+        self.task, self.schedule, self.lr, self.how = task, schedule, lr, how
+        generator = torch.Generator(fitting.device()).manual_seed(how.seed)
+        index = task.train.draw(schedule.batch_size, torch.Generator().manual_seed(how.seed))
+        self.batch = task.prepare(task.train.batch(index), generator)
+        ready = dataclasses.replace(task, train=Ready(self.batch), prepare=lambda batch, _: batch)
+        with fitting.settings(how.threads):
+            # copies: a loop takes the net as its own
+            self._real, self._cached, self._compute = (
+                Loop(dataclasses.replace(t, net=copy.deepcopy(task.net)), schedule, lr, how, live, None)
+                for t in (task, ready, ready)
+            )
+        self.device = self.batch["image"].device
+        self._steps = {"real": count(1), "cached": count(1)}
+
+    def real(self, steps: int) -> float:
+        """Seconds of so many steps."""
+        return self._learn("real", self._real, steps)
+
+    def cached(self, steps: int) -> float:
+        """Seconds of so many steps."""
+        return self._learn("cached", self._cached, steps)
+
+    def compute(self, steps: int) -> float:
+        """Seconds of so many times forward and backward."""
+        return self._seconds(self.forward_backward, steps)
+
+    def forward_backward(self) -> None:
+        """Once, with the losses between them."""
+        loop = self._compute
+        loss, _ = loop.task.total(loop.net(self.batch["image"]), self.batch, 1.0)
+        loop.optimizer.zero_grad(set_to_none=True)
+        loop.fabric.backward(loss)
+
+    def _learn(self, name: str, loop: Loop, steps: int) -> float:
+        return self._seconds(lambda: loop.learn(next(self._steps[name])), steps, loop.check)
+
+    def _seconds(self, step: Callable[[], object], steps: int, finish: Callable[[], None] = lambda: None) -> float:
+        with fitting.settings(self.how.threads):
+            step()  # others had the caches before
+            _machine.synchronize()
+            start = time.perf_counter()
+            for _ in range(steps):
+                step()
+            finish()
+            _machine.synchronize()
+            return time.perf_counter() - start
+
+
+def measure(names: list[str], net: Net, steppers: Steppers, steps: int, rounds: int) -> dict:
+    """Figures of the ways called ``names``, timed in turn."""
+    timers: dict[str, Timer] = {name: getattr(steppers, name) for name in names if name != "per_sample"}
+    found = {}
+    images = steps * steppers.schedule.batch_size
+    if "per_sample" in names:
+        how, schedule = steppers.how, steppers.schedule
+        ancestor = PerSample(net, steppers.task, schedule.augment, schedule.batch_size, steppers.lr, how.seed)
+        workers = sorted({max(1, _machine.cores() // 2), max(1, _machine.cores() - 1), _machine.cores()})
+        best = min(workers, key=lambda number: ancestor.seconds(steps, number))
+        timers["per_sample"] = lambda steps: ancestor.seconds(steps, best)
+        found = {
+            "per_sample_workers": best,
+            "loader_images_per_second": round(images / min(ancestor.seconds(steps, n, False) for n in workers), 1),
+            "loader_core_ms": round(1e3 * ancestor.seconds(steps, 0, False) / images, 3),
+        }
+    seconds: dict[str, list[float]] = {name: [] for name in timers}
+    faults = []
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            earlier = _machine.minor_faults()
+            seconds[name].append(timer(steps))
+            if name == "real":
+                faults.append((_machine.minor_faults() - earlier) / (steps + 1))  # one is not timed
+    speed = {name: round(images / statistics.median(values), 1) for name, values in seconds.items()}
+    ratios = {f"{a}/{b}": round(speed[a] / speed[b], 3) for a, b in RATIOS if a in speed and b in speed}
+    minor = round(statistics.median(faults), 1) if faults else None
+    return {"images_per_second": speed, "ratios": ratios, "minor_faults_per_step": minor, **found}
+
+
+def roofline(speed: dict[str, float], steppers: Steppers) -> dict:
+    """Floating-point operations of forward and backward, and their share of what matrix products reach."""
+    with fitting.settings(steppers.how.threads), FlopCounterMode(display=False) as counter:
+        steppers.forward_backward()
+    per_image = counter.get_total_flops() / steppers.schedule.batch_size
+    peak = _machine.matmul_peak(steppers.device)
+    shares = {name: round(speed[name] * per_image / peak, 4) for name in ("compute", "real") if name in speed}
+    return {"mflop_per_image": round(per_image / 1e6, 1), "peak_gflops": round(peak / 1e9, 1), "share_of_peak": shares}
+
+
+def show(result: dict) -> None:
+    """The figures for people."""
+    kind = f"{result['backbone'] or ''} {result['width']}".strip()
+    print(f"{result['net']} ({kind}), batch {result['batch']}, {result['precision']}, {result['device_name']}")
+    print(f"{result['cores']} cores, {result['threads']} threads; {result['rounds']} x {result['steps']} steps")
+    for name, value in result["images_per_second"].items():
+        print(f"{name:12} {WAYS[name]:30} {value:9.1f} images a second")
+    for name, value in result["ratios"].items():
+        print(f"{name:43} {value:9.3f}")
+    if "loader_core_ms" in result:
+        print(f"{'its loader alone':43} {result['loader_images_per_second']:9.1f} images a second")
+        print(f"{'its loader, one core':43} {result['loader_core_ms']:9.3f} ms an image")
+        print(f"{'its workers':43} {result['per_sample_workers']:9}")
+    print(f"{'forward and backward':43} {result['mflop_per_image']:9.1f} MFLOP an image")
+    print(f"{'bf16 matrix product':43} {result['peak_gflops']:9.1f} GFLOP/s")
+    for name, value in result["share_of_peak"].items():
+        print(f"{f'share of it, {name}':43} {value:9.4f}")
+    print(f"{'peak memory':43} {result['peak_mb']:9.1f} MB, {result['peak_mb_before_data']} before data was opened")
+    if result["minor_faults_per_step"] is not None:
+        print(f"{'minor page faults, real':43} {result['minor_faults_per_step']:9.1f} a step")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,156 @@
+import json
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from dvclive import Live
+
+from benchmarks import _per_sample
+from benchmarks import training as benchmark
+from nntrack import affine, augment, config, contract, dataset, facemodel, splits, training
+from nntrack.config import Augment
+from nntrack.fitting import Run
+from tests import faces, shrink
+from tests.conftest import ROOT
+
+PLAIN = Augment(**dict.fromkeys(Augment.model_fields, 0.0))
+MOVING = PLAIN.model_copy(update={"rotation": 45.0, "scale": 0.3, "shift": 0.2, "flip": 0.5})
+FIELDS = {
+    *("net", "backbone", "width", "batch", "precision", "threads", "cores", "device", "device_name", "steps", "rounds"),
+    *("peak_mb_before_data", "peak_mb", "images_per_second", "ratios", "minor_faults_per_step", "per_sample_workers"),
+    *("loader_images_per_second", "loader_core_ms", "mflop_per_image", "peak_gflops", "share_of_peak"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What the stages leave, and params.yaml, all tiny."""
+    folder, rng = tmp_path_factory.mktemp("checkout"), np.random.default_rng(0)
+    faces.write(folder / "data/hdf5/300wlp.h5", faces.samples(rng, 24, depth=False))
+    faces.write(folder / "data/hdf5/ytfaces.h5", faces.samples(rng, 8))
+    faces.write(folder / "data/hdf5/widerface.h5", faces.crops(rng, 16))
+    splits.save(folder / "data/split.json", {"300wlp": ["photo 0"]})
+    (folder / "models").mkdir()
+    facemodel.save(folder / "models/facemodel.npz", faces.face_model())
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    shrink.shrink(folder / "params.yaml")
+    values = yaml.safe_load((folder / "params.yaml").read_text()) | {"threads": 1}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    return folder
+
+
+@pytest.fixture
+def checkout(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(_per_sample, "SAMPLES", 16)
+    threads = cv2.getNumThreads()
+    yield folder
+    cv2.setNumThreads(threads)
+
+
+def figures(capsys, **options):
+    benchmark.main(**{"steps": 1, "rounds": 1, **options})
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("net", list(benchmark.Net))
+def test_the_last_line_holds_all_figures(net, checkout, capsys):
+    told = figures(capsys, net=net)
+    assert set(told) == FIELDS
+    assert set(told["images_per_second"]) == set(benchmark.WAYS)
+    assert set(told["ratios"]) == {"real/cached", "real/compute", "real/per_sample"}
+    assert told["net"] == net.value
+    assert min(told["images_per_second"].values()) > 0
+    assert told["mflop_per_image"] > 1 and told["peak_mb"] >= told["peak_mb_before_data"] > 0
+
+
+def test_only_what_is_asked_for_is_timed(checkout, capsys):
+    told = figures(capsys, only="real,cached", backbone="mobilenet_v1", width=0.125)
+    assert set(told["images_per_second"]) == {"real", "cached"}
+    assert set(told["ratios"]) == {"real/cached"}
+    assert (told["backbone"], told["width"]) == ("mobilenet_v1", 0.125)
+
+
+def test_what_cannot_be_timed_is_said(checkout):
+    with pytest.raises(ValueError, match="nothing is called 'cache'; known: real, cached"):
+        benchmark.main(only="real,cache")
+    with pytest.raises(ValueError, match="localizer has but one"):
+        benchmark.main(net=benchmark.Net.localizer, backbone="resnet18")
+    with pytest.raises(ValueError, match="width"):
+        benchmark.main(width=-1.0)
+
+
+def test_a_batch_made_ready_needs_no_store(checkout, monkeypatch, tmp_path):
+    params = config.load()
+    task = benchmark.make_task(benchmark.Net.pose, params.pose, 1)
+    live = Live(str(tmp_path), save_dvc_exp=False, dvcyaml=None, report=None)
+    steppers = benchmark.Steppers(task, params.pose, params.lr, Run(1, 1, "32-true"), live)
+    read = []
+    monkeypatch.setattr(dataset.Mixture, "_images", lambda mixture, index: read.append(index) or 1 / 0)
+    steppers.cached(2)
+    steppers.compute(2)
+    assert not read
+    with pytest.raises(ZeroDivisionError):
+        steppers.real(1)
+
+
+@pytest.mark.parametrize("net", list(benchmark.Net))
+def test_a_sample_is_shown_as_a_batch_is(net, checkout, monkeypatch):
+    """After the same similarity, labels agree to rounding and pictures to OpenCV's."""
+    params = config.load()
+    train = benchmark.make_task(net, params.pose if net is benchmark.Net.pose else params.localizer, 1).train
+    batch = train.batch(torch.arange(len(train)))
+    moves = augment.draw_moves(batch["roi"], MOVING, torch.Generator().manual_seed(0))
+    monkeypatch.setattr(augment, "draw_moves", lambda *_: moves)
+    each = iter(moves.numpy())
+    monkeypatch.setattr(_per_sample, "draw_move", lambda *_: next(each))
+    whole = {"pose": training.show_pose, "localizer": training.show_localizer}[net](PLAIN, 1, batch, torch.Generator())
+    image = batch.pop("image")[:, 0].numpy()
+    for number in range(len(train)):
+        labels = {name: column[number].numpy() for name, column in batch.items()}
+        shown = _per_sample.SHOWN[net](PLAIN, image[number], labels, np.random.default_rng(0))
+        assert set(shown) == set(whole)
+        assert shown["image"].dtype == np.float32 and shown["image"].shape == whole["image"][number].shape
+        assert np.abs(shown.pop("image") - whole["image"][number].numpy()).mean() < 0.01
+        for name, value in shown.items():
+            wanted = whole[name][number].numpy()
+            assert value.dtype == wanted.dtype
+            np.testing.assert_allclose(value, wanted, atol=2e-5, err_msg=name)
+
+
+def test_moves_are_drawn_alike():
+    roi, rng = np.array([32, 40, 160, 168], np.float32), np.random.default_rng(0)
+    one = np.stack([_per_sample.draw_move(roi, MOVING, rng) for _ in range(4000)])
+    other = augment.draw_moves(torch.from_numpy(roi).expand(4000, 4), MOVING, torch.Generator().manual_seed(0)).numpy()
+    centre = np.array([96, 104, 1])
+    for of in (affine.scale_of, affine.is_mirrored, lambda moves: np.abs(moves[:, 1, 0]), lambda moves: moves @ centre):
+        np.testing.assert_allclose(of(one).mean(axis=0), of(other).mean(axis=0), rtol=0.05)
+        np.testing.assert_allclose(of(one).std(axis=0), of(other).std(axis=0), rtol=0.06)
+
+
+@pytest.mark.parametrize("name", ["occlusion", "intensity", "blur", "noise"])
+def test_pictures_are_degraded_alike(name):
+    """Many pictures of a disc on a ramp: their levels have the same mean and spread, and the same sharpness."""
+    picture = np.tile(np.linspace(60, 180, 64).astype(np.uint8), (64, 1))
+    picture = cv2.circle(picture, (32, 32), 12, 30, -1)
+    picture.setflags(write=False)
+    settings, rng = PLAIN.model_copy(update={name: 0.5}), np.random.default_rng(0)
+    one = np.stack([_per_sample.degrade(picture, settings, rng) for _ in range(1500)])
+    assert one.dtype == np.uint8
+    many = torch.tensor(picture).float().expand(1500, 1, 64, 64)
+    other = augment.degrade(many, settings, torch.Generator().manual_seed(0))[:, 0].numpy()
+    edges = partial(np.diff, axis=2)
+    for of in (lambda p: p, edges):
+        one_, other_ = of(one.astype(np.float32)), of(other)
+        np.testing.assert_allclose(one_.mean(), other_.mean(), rtol=0.03)
+        np.testing.assert_allclose(one_.std(), other_.std(), rtol=0.05)
+    assert (one != picture).any(axis=(1, 2)).mean() > 0.4
+
+
+def test_nothing_is_degraded_that_shall_stay():
+    picture = np.random.default_rng(0).integers(0, 256, (contract.POSE_SIZE, contract.POSE_SIZE), np.uint8)
+    assert np.array_equal(_per_sample.degrade(picture, PLAIN, np.random.default_rng(0)), picture)
