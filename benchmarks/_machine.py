@@ -33,6 +33,19 @@ def peak_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE, 1)
 
 
+def resident_mb() -> dict[str, float]:
+    """Memory that this process holds now: ``anonymous``, ``file`` (pages of mapped files); empty where none tells."""
+    told = Path("/proc/self/status")
+    lines = dict(line.split(":", 1) for line in told.read_text().splitlines()) if told.exists() else {}
+    names = {"anonymous": "RssAnon", "file": "RssFile"}
+    return {kind: round(int(lines[key].split()[0]) / 1024, 1) for kind, key in names.items() if key in lines}
+
+
+def physical_bytes() -> int:
+    """Of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def minor_faults() -> int:
     """Pages that were given to this process so far without reading a disk."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

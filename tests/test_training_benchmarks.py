@@ -1,4 +1,5 @@
 import json
+import os
 from functools import partial
 
 import cv2
@@ -8,11 +9,12 @@ import torch
 import yaml
 from dvclive import Live
 
-from benchmarks import _per_sample
+from benchmarks import _machine, _per_sample, memory
 from benchmarks import training as benchmark
 from nntrack import affine, augment, config, contract, dataset, facemodel, splits, training
 from nntrack.config import Augment
 from nntrack.fitting import Run
+from nntrack.store import Stored
 from tests import faces, shrink
 from tests.conftest import ROOT
 
@@ -154,3 +156,29 @@ def test_pictures_are_degraded_alike(name):
 def test_nothing_is_degraded_that_shall_stay():
     picture = np.random.default_rng(0).integers(0, 256, (contract.POSE_SIZE, contract.POSE_SIZE), np.uint8)
     assert np.array_equal(_per_sample.degrade(picture, PLAIN, np.random.default_rng(0)), picture)
+
+
+def test_a_file_without_pictures_is_large_and_takes_no_room(checkout, tmp_path):
+    like = Stored("data/hdf5/300wlp.h5")
+    path = memory.sparse(tmp_path / "a" / "300wlp.h5", like, 1000)
+    told = path.stat()
+    assert told.st_size > 1000 * like.image[0].nbytes > 8 * told.st_blocks * 512
+    stored = Stored(path)
+    assert np.array_equal(stored.image[0], like.image[0]) and not stored.image[-1].any()
+    order = np.arange(1000) % len(like)
+    for kind in ("labels", "masks", "strings"):
+        for name, values in getattr(like, kind).items():
+            assert np.array_equal(getattr(stored, kind)[name], values[order]), name
+
+
+@pytest.mark.slow
+def test_memory_is_told(checkout, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", os.fspath(ROOT))
+    monkeypatch.setattr(_machine, "physical_bytes", lambda: 40 * 192 * 192)
+    memory.main(times=2.0, steps=1, rounds=1)
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["samples"] == {"small": 24, "large": 80}
+    assert told["ratio"] > 0 and told["steps"] == 1
+    assert told["label_bytes_per_sample"] == 220 * 4 + 7
+    assert all(peak["all"] > 1 for peak in told["peak_mb"].values())
+    assert not list((checkout / "work").iterdir())

@@ -1,0 +1,171 @@
+"""What memory a training takes on a dataset larger than the machine's: ``python -m benchmarks.memory``.
+
+The dataset is a file whose pictures are a hole: it has the size of ``--times`` the machine's memory, but only its
+labels (those of 300W-LP, again and again) lie on the disk, in ``work/``. Two processes train the pose net at random
+places, one on this file and one on such a file of 300W-LP's own size; they are timed in turn. A hole is mapped as any
+file is, but what is read are zeros that no disk gave. So this shows that no file is loaded as a whole, what stays in
+memory (labels and strings: bytes a sample), and what the first look at a place costs besides the disk: the kernel makes
+its pages, and those that it reads ahead. It says nothing of a disk. Peaks are those of the processes while they train,
+imports included; pages of files are there as long as nothing else needs the room.
+"""
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from itertools import count, islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import h5py
+import numpy as np
+import typer
+from dvclive import Live
+
+from benchmarks import _machine
+from nntrack import config, fitting, training
+from nntrack.dataset import Mixture
+from nntrack.fitting import Loop, Run
+from nntrack.sample import FIELDS, MASKS, STRINGS
+from nntrack.store import Stored
+from stages._run import run
+
+NAME = "300wlp"
+DATA, FACE, WORK = Path("data/hdf5"), Path("models/facemodel.npz"), Path("work")
+
+
+def main(
+    times: Annotated[float, typer.Option(min=0, help="size of the file, of the machine's memory")] = 1.25,
+    steps: Annotated[int, typer.Option(min=1, help="in one timing")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, help="timings of each, in turn; the median counts")] = 5,
+    measured: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Print sizes, memory and images per second; the last line is one JSON object."""
+    if measured is not None:
+        _train_when_told(measured, steps)
+        return
+    like, memory = Stored(DATA / f"{NAME}.h5"), _machine.physical_bytes()
+    counts = {"small": len(like), "large": math.ceil(times * memory / like.image[0].nbytes)}
+    WORK.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=WORK) as scratch:
+        files = {name: sparse(Path(scratch) / name / f"{NAME}.h5", like, samples) for name, samples in counts.items()}
+        told = train(files, steps, rounds)
+        sizes = {name: path.stat().st_size for name, path in files.items()}
+        on_disk = files["large"].stat().st_blocks * 512
+    speed = {name: figures["images_per_second"] for name, figures in told.items()}
+    more = counts["large"] - counts["small"]
+    grown = told["large"]["peak_mb"].get("anonymous", math.nan) - told["small"]["peak_mb"].get("anonymous", math.nan)
+    result = {
+        "samples": counts,
+        "file_gb": {name: round(size / 1e9, 3) for name, size in sizes.items()},
+        "on_disk_gb": round(on_disk / 1e9, 3),
+        "memory_gb": round(memory / 1e9, 3),
+        "steps": steps * rounds,
+        "before_data_mb": told["large"]["before_data_mb"],
+        "peak_mb": {name: figures["peak_mb"] for name, figures in told.items()},
+        "label_bytes_per_sample": told["large"]["label_bytes_per_sample"],
+        "anonymous_bytes_per_sample": None
+        if math.isnan(grown) or not more
+        else round(grown * _machine.MEGABYTE / more),
+        "images_per_second": speed,
+        "ratio": round(speed["large"] / speed["small"], 3),
+    }
+    show(result)
+    print(json.dumps(result))
+
+
+def sparse(path: Path, like: Stored, samples: int) -> Path:
+    """A dataset of so many samples: the labels of another, again and again, and pictures that are not written."""
+    path.parent.mkdir()
+    columns = like.labels | {f"has_{name}": mask for name, mask in like.masks.items()}
+    columns |= {name: np.char.encode(texts.astype(str)) for name, texts in like.strings.items()}
+    with h5py.File(path, "w", libver="latest") as file:
+        images = file.create_dataset("image", (samples, *like.image.shape[1:]), np.uint8)
+        images[0] = like.image[0]  # with the first one, all are given their place in the file
+        for name, values in columns.items():
+            if name in STRINGS:
+                values = values.astype(h5py.string_dtype("utf-8", values.itemsize))
+            target = file.create_dataset(name, (samples, *values.shape[1:]), values.dtype)
+            for start in range(0, samples, len(values)):
+                target[start : start + len(values)] = values[: samples - start]
+        file.attrs.update(like.attributes)
+    return path
+
+
+def train(files: dict[str, Path], steps: int, rounds: int) -> dict[str, dict]:
+    """Figures of a process per file, timed in turn."""
+    with ExitStack() as stack:
+        processes = {}
+        for name, path in files.items():
+            command = [sys.executable, "-m", "benchmarks.memory", "--steps", str(steps), "--measured", str(path.parent)]
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            processes[name] = stack.enter_context(process)
+            stack.callback(process.kill)
+            _answer(process)  # it is ready
+        speed: dict[str, list[float]] = {name: [] for name in files}
+        for _ in range(rounds):
+            for name, process in processes.items():
+                print("go", file=process.stdin, flush=True)
+                speed[name].append(_answer(process))
+        told = {}
+        for name, process in processes.items():
+            process.stdin.close()
+            told[name] = _answer(process) | {"images_per_second": round(statistics.median(speed[name]), 1)}
+    return told
+
+
+def _answer(process: subprocess.Popen) -> Any:
+    line = process.stdout.readline()
+    if not line:
+        raise OSError("a process that was to be measured has ended; see above")
+    return json.loads(line)
+
+
+def _train_when_told(folder: Path, steps: int) -> None:
+    params = config.load()
+    how, schedule = Run(params.seed, params.threads, params.precision), params.pose
+    schedule = schedule.model_copy(update={"sampling": {NAME: 1.0}})
+    before = _machine.resident_mb()
+    with tempfile.TemporaryDirectory() as scratch, fitting.settings(how.threads):
+        task = training.pose_task(folder, {}, FACE, schedule, how.seed)
+        live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
+        loop, peak, numbers = Loop(task, schedule, params.lr, how, live, None), {}, count(1)
+        loop.learn(next(numbers))
+        print(json.dumps("ready"), flush=True)
+        for _ in sys.stdin:
+            start = time.perf_counter()
+            for number in islice(numbers, steps):
+                loop.learn(number)
+                held = _machine.resident_mb()
+                peak = {kind: max(value, peak.get(kind, 0.0)) for kind, value in held.items()}
+            loop.check()
+            _machine.synchronize()
+            print(json.dumps(steps * schedule.batch_size / (time.perf_counter() - start)), flush=True)
+    peak["all"] = _machine.peak_mb()
+    print(json.dumps({"before_data_mb": before, "peak_mb": peak, "label_bytes_per_sample": label_bytes(task.train)}))
+
+
+def label_bytes(mixture: Mixture) -> int:
+    """What the labels of one sample take on the device."""
+    columns = [mixture.labels(name) for name in (*FIELDS, *(f"has_{name}" for name in MASKS))]
+    return sum(column[0].numel() * column.element_size() for column in columns)
+
+
+def show(result: dict) -> None:
+    """The figures for people."""
+    print(f"{result['memory_gb']} GB of memory, {result['steps']} steps each")
+    print(f"{'':8}{'samples':>12}{'file, GB':>12}{'images/s':>12}{'peak, MB':>12}{'anonymous':>12}{'of files':>12}")
+    for name, peak in result["peak_mb"].items():
+        cells = [result["samples"][name], result["file_gb"][name], result["images_per_second"][name], peak["all"]]
+        print(f"{name:8}" + "".join(f"{cell:>12}" for cell in [*cells, peak.get("anonymous"), peak.get("file")]))
+    print(f"speed on the large file, of that on the small one: {result['ratio']}")
+    print(f"labels of a sample: {result['label_bytes_per_sample']} bytes on the device")
+    print(f"a sample more: {result['anonymous_bytes_per_sample']} bytes of anonymous memory at the peak")
+
+
+if __name__ == "__main__":
+    run(main)
