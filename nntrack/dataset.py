@@ -96,8 +96,11 @@ class Mixture:
     def _images(self, index: np.ndarray) -> np.ndarray:
         images = np.empty((len(index), *self.image_size), np.uint8)
         # in the order of the file, so that a cold disk is read forward
-        for place in np.argsort(index, kind="stable"):
-            stored, row = self._find(index[place])
+        order = np.argsort(index, kind="stable")
+        found = [self._find(number) for number in index[order]]
+        for stored, row in found:
+            stored.announce(row)
+        for place, (stored, row) in zip(order, found, strict=True):
             images[place] = stored.image[row]
         return images
 

@@ -31,11 +31,11 @@ def test_fused_nets_compute_the_same(name):
     before = net(x)
     backbones.fuse(net)
     torch.testing.assert_close(net(x), before, rtol=1e-3, atol=1e-4)
-    assert not [m for m in net.modules() if isinstance(m, backbones.RepBlock)]
+    assert not [m for m in net.modules() if isinstance(m, backbones.DiracBlock)]
 
 
 def test_an_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match=r"'vgg'; known: mobilenet_v1, .*resnet18"):
+    with pytest.raises(ValueError, match=r"'vgg'; known: diracnet, .*resnet18"):
         backbones.build("vgg", 1.0)
 
 

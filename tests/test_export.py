@@ -101,7 +101,7 @@ def test_the_same_weights_give_the_same_bytes(tmp_path):
 
 
 def test_the_net_is_left_as_it_was(tmp_path):
-    net = pose_net("repvgg")
+    net = pose_net("diracnet")
     before = {name: value.clone() for name, value in net.state_dict().items()}
     export.export_pose(net, tmp_path / "a.onnx", FACTS)
     after = net.state_dict()
