@@ -1,6 +1,6 @@
 """Work on batches of pictures whose fastest form on a CPU is another than on an accelerator; both forms agree.
 
-On a CPU, OpenCV's loops over one picture after the other are two to ten times as fast as the same in tensor operations
+On a CPU, OpenCV's loops over one picture after the other are several times as fast as the same in tensor operations
 (``python -m benchmarks.kernels``); on an accelerator they would need a copy there and back.
 """
 

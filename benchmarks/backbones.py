@@ -1,0 +1,110 @@
+"""Pose nets with each backbone, trained for equally long: ``python -m benchmarks.backbones [--seconds 100]``.
+
+Each is trained with the parameters of params.yaml but for the number of steps, which is what fits into the seconds (the
+speed is measured before), exported, and measured as `evaluate` does, on the box protocol of AFLW2000-3D, or of what
+stands for it. Latency is that of the ONNX file on one thread; a model named with ``--beside`` is timed and measured,
+too. The machine must have nothing else to do.
+"""
+
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from dvclive import Live
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import _machine
+from benchmarks.training import DATA, FACE, SPLIT, Net, Steppers, make_task
+from nntrack import config, contract, evaluation, export, fitting, networks, splits, training
+from nntrack.backbones import BACKBONES
+from nntrack.fitting import Run
+from nntrack.runtime import PoseModel
+from nntrack.store import Stored, read_attributes
+from stages._run import run
+
+# widths at which a file's latency is about that of the tracker's last release
+WIDTHS = {"diracnet": 0.75, "mobilenet_v1": 0.75, "resnet18": 0.375}
+COLUMNS = ("params_m", "mmac", "latency_ms", "images_per_second", "steps", "average", "geodesic_median")
+
+
+def main(
+    seconds: Annotated[float, typer.Option(min=1, help="of training, each")] = 100.0,
+    only: Annotated[str, typer.Option(help="backbone:width, with commas between")] = ",".join(
+        f"{name}:{width}" for name, width in WIDTHS.items()
+    ),
+    beside: Annotated[Path | None, typer.Option(help="ONNX file of another pose net")] = None,
+) -> None:
+    """Print a table; the last line is one JSON object."""
+    params = config.load()
+    how = Run(params.seed, params.threads, params.precision)
+    faces, settings = Stored(DATA / "aflw2k.h5"), params.evaluate.model_dump()
+    rows = {}
+    for spec in only.split(","):
+        name, _, width = spec.partition(":")
+        if name not in BACKBONES or not width:
+            raise ValueError(f"--only: '{spec}' is not of the form backbone:width; known: {', '.join(BACKBONES)}")
+        changes = {"backbone": name, "width": float(width)}
+        rows[spec] = trained(config.Pose.model_validate(params.pose.model_dump() | changes), params, how, seconds)
+        rows[spec] |= measured(rows[spec].pop("file"), faces, settings)
+    if beside is not None:
+        rows[beside.name] = measured(PoseModel(beside), faces, settings)
+    show(rows, faces.attributes["source"])
+    print(json.dumps({"seconds": seconds, "threads": how.threads, "source": faces.attributes["source"], "rows": rows}))
+
+
+def trained(schedule: config.Pose, params: config.Params, how: Run, seconds: float) -> dict:
+    """Size and speed of a net, and the net itself after so many seconds of training, as ``file``."""
+    task = make_task(Net.pose, schedule, how.seed)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        task.net.eval()(torch.zeros(1, 1, contract.POSE_SIZE, contract.POSE_SIZE))
+    with tempfile.TemporaryDirectory() as scratch:
+        live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
+        steppers = Steppers(task, schedule, params.lr, how, live)
+        steppers.real(fitting.LOG_EVERY)
+        step = statistics.median(steppers.real(fitting.LOG_EVERY) for _ in range(3)) / fitting.LOG_EVERY
+    steps = max(1, int(seconds / step))
+    schedule = schedule.model_copy(update={"steps": steps, "validate_every": steps})
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch)
+        training.train_pose(DATA, splits.load(SPLIT), FACE, out, schedule, params.lr, how)
+        facts = export.provenance({"300wlp": read_attributes(DATA / "300wlp.h5")}, "")
+        export.export_pose(networks.load_pose(out / training.MODEL_NAME), out / "head-pose.onnx", facts)
+        file = PoseModel(out / "head-pose.onnx")
+    return {
+        "file": file,
+        "params_m": round(sum(p.numel() for p in task.net.parameters()) / 1e6, 2),
+        "mmac": round(counter.get_total_flops() / 2e6, 1),
+        "images_per_second": round(schedule.batch_size / step),
+        "steps": steps,
+    }
+
+
+def measured(model: PoseModel, faces: Stored, settings: dict) -> dict:
+    """Latency and errors of a file."""
+    picture = np.zeros(model.input_size, np.float32)
+    times = []
+    for _ in range(500):
+        start = time.perf_counter()
+        model.run(picture)
+        times.append(1e3 * (time.perf_counter() - start))
+    (figures,) = evaluation.evaluate_pose(model, faces, "net", settings, ("bbox",)).values()
+    errors = {name: figures[name] for name in ("average", "geodesic_median")}
+    return {"latency_ms": round(statistics.median(times), 2), **errors}
+
+
+def show(rows: dict[str, dict], source: str) -> None:
+    """The figures for people."""
+    print(f"errors in degrees, on {source} archives; {_machine.name(torch.device('cpu'))}")
+    print(f"{'':34}" + "".join(f"{column:>18}" for column in COLUMNS))
+    for name, row in rows.items():
+        print(f"{name:34}" + "".join(f"{row.get(column, '-'):>18}" for column in COLUMNS))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,78 @@
+"""What the CPU's own forms of `nntrack.kernels` save: ``python -m benchmarks.kernels``.
+
+Each is timed in turn with the form that an accelerator uses, on this machine's CPU, on a batch of the pose net's
+training and one of the localizer's.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import typer
+
+from nntrack import affine, config, contract, fitting, kernels
+from stages._run import run
+
+
+def main(repeats: int = typer.Option(30, min=1, help="timings of each, in turn; the median counts")) -> None:
+    """Print milliseconds a batch; the last line is one JSON object."""
+    params = config.load()
+    pose, localizer = (contract.POSE_SIZE,) * 2, contract.LOCALIZER_SIZE
+    result = {}
+    with fitting.settings(params.threads):
+        for net, count, size, stored in (
+            ("pose", params.pose.batch_size, pose, (params.convert.size,) * 2),
+            ("localizer", params.localizer.batch_size, localizer, localizer),
+        ):
+            for name, forms in pairs(count, size, stored).items():
+                own, batched = medians(forms, repeats)
+                result[f"{net}_{name}"] = {
+                    "own_ms": round(own, 3),
+                    "batched_ms": round(batched, 3),
+                    "ratio": round(batched / own, 2),
+                }
+    print(f"{params.threads} threads\n{'':22}{'own, ms':>10}{'batched, ms':>14}{'ratio':>8}")
+    for name, row in result.items():
+        print(f"{name:22}{row['own_ms']:10.3f}{row['batched_ms']:14.3f}{row['ratio']:8.2f}")
+    print(json.dumps(result))
+
+
+def pairs(
+    count: int, size: tuple[int, int], stored: tuple[int, int]
+) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """By kernel, the CPU's own form and the batched one, on random pictures of the given sizes."""
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (count, 1, *stored), dtype=torch.uint8, generator=generator)
+    turn = (torch.rand(count, generator=generator) - 0.5, torch.rand(count, generator=generator) / 2 + 0.75)
+    maps = affine.similarity(*turn, torch.zeros(count, 2))
+    shape = torch.Size((count, 1, *size))
+    flat = pictures[:, 0, : size[0], : size[1]].flatten(1)
+    rank = int(contract.PREPROCESSING.quantile * flat.shape[1])
+    return {
+        "warp": (
+            lambda: kernels._warp_each(pictures, maps, size),
+            lambda: kernels._warp_batch(pictures, maps, size),
+        ),
+        "grey_level": (
+            lambda: kernels._level_by_histogram(flat, rank),
+            lambda: kernels._level_by_halving(flat, rank),
+        ),
+        "noise": (lambda: kernels.noise(shape, generator), lambda: torch.randn(shape, generator=generator)),
+    }
+
+
+def medians(forms: tuple[Callable[[], object], ...], repeats: int) -> list[float]:
+    """Milliseconds of each, timed in turn after a first time."""
+    times: list[list[float]] = [[] for _ in forms]
+    for _ in range(repeats + 1):
+        for form, found in zip(forms, times, strict=True):
+            start = time.perf_counter()
+            form()
+            found.append(1e3 * (time.perf_counter() - start))
+    return [statistics.median(found[1:]) for found in times]
+
+
+if __name__ == "__main__":
+    run(main)
