@@ -80,9 +80,9 @@ class Mixture:
         batch["index"] = moved
         return batch
 
-    def in_order(self, size: int) -> Iterator[Batch]:
-        """All samples once, in batches of ``size``."""
-        for start in range(0, len(self), size):
+    def in_order(self, size: int, first: int = 0, stride: int = 1) -> Iterator[Batch]:
+        """All samples once, in batches of ``size``; of these batches every ``stride``-th, beginning with ``first``."""
+        for start in range(first * size, len(self), stride * size):
             yield self.batch(torch.arange(start, min(start + size, len(self))))
 
     def names(self, index: torch.Tensor) -> list[str]:

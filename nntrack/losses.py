@@ -158,16 +158,23 @@ def evaluate(
 
 
 def total(
-    weights: Mapping[str, float], table: Mapping[str, Loss], prediction: Tensors, batch: Tensors, ramp: float = 1.0
+    weights: Mapping[str, float],
+    table: Mapping[str, Loss],
+    prediction: Tensors,
+    batch: Tensors,
+    ramp: float = 1.0,
+    mean: Callable[[torch.Tensor], torch.Tensor] = lambda counts: counts,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The weighted sum of the losses' means over the samples that count, and those means.
 
     ramp: the share of their weight that late losses have at this time.
+    mean: that of how many samples count (losses,), over processes whose batches make one. What each returns is its
+    part of the whole, times the number of processes: the mean of these is that over all samples.
     """
-    means = {
-        name: values.sum() / counts.sum().clamp_min(1)
-        for name, (values, counts) in evaluate(weights, table, prediction, batch).items()
-    }
+    found = evaluate(weights, table, prediction, batch)
+    counts = mean(torch.stack([counts.sum() for _, counts in found.values()]))
+    counts = torch.where(counts > 0, counts, 1)
+    means = {name: values.sum() / count for (name, (values, _)), count in zip(found.items(), counts, strict=True)}
     parts = [means[name] * (weight * (ramp if table[name].late else 1.0)) for name, weight in weights.items()]
     return torch.stack(parts).sum(), means
 

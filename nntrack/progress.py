@@ -1,6 +1,9 @@
 """What a training keeps of its way: the losses not yet looked at, the curves, the best weights. All can be restored."""
 
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,25 +20,29 @@ PATIENCE = 20  # ... if so many steps in a row are; a single one may be an outli
 class Watch:
     """Looks at losses some steps late: reading one at every step would keep an accelerator waiting."""
 
-    def __init__(self, train: Mixture) -> None:
+    def __init__(self, train: Mixture, gather: Callable[[Any], list[Any]] = lambda value: [value]) -> None:
+        """gather: what the processes that train together each have; the loss is the mean of theirs."""
         self._train = train
+        self._gather = gather
         self._pending: list[tuple[int, torch.Tensor, torch.Tensor]] = []
         self._limit: float | None = None
         self._high = 0  # steps in a row
 
     def add(self, step: int, loss: torch.Tensor, index: torch.Tensor) -> None:
-        """Remember a step's loss and its samples' numbers."""
+        """Remember a step's loss and its samples' numbers, of all processes in order."""
         self._pending.append((step, loss, index))
 
     def check(self) -> None:
         """Look at all that was added. Raises ValueError, naming step and samples, if it is no number or exploded."""
-        for step, loss, index in self._pending:
-            value = loss.item()
+        losses = torch.tensor(self._gather([loss.item() for _, loss, _ in self._pending]))  # (processes, steps)
+        for (step, _, index), shares in zip(self._pending, losses.unbind(1), strict=True):
+            value = shares.mean().item()
             if self._limit is None:
                 self._limit = EXPLODED * max(1.0, value)
             self._high = self._high + 1 if value > self._limit else 0
-            if not torch.isfinite(loss) or self._high == PATIENCE:
-                names = ", ".join(self._train.names(index))
+            if not math.isfinite(value) or self._high == PATIENCE:
+                suspects = index.view(len(shares), -1)[~(shares <= self._limit)]  # not a number: neither
+                names = ", ".join(self._train.names(suspects.flatten()))
                 raise ValueError(
                     f"the loss became {value:.6g} at step {step}; lower the learning rate, or look at the samples of "
                     f"its batch: {names}"
@@ -56,10 +63,16 @@ class Watch:
         self._limit = state["limit"]
 
 
+def opened(folder: str | os.PathLike[str] | None) -> AbstractContextManager[Live | None]:
+    """A context in which dvclive writes to ``folder``; without one there is nothing to write to."""
+    return nullcontext() if folder is None else Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
+
+
 class Curves:
     """Figures on their way into dvclive's files, remembered so that the same files can be written again."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live | None) -> None:
+        """live: None in a process that writes nothing."""
         self._live = live
         self._rows: list[tuple[int, dict[str, float]]] = []
 
@@ -69,6 +82,8 @@ class Curves:
 
     def _add(self, step: int, row: dict[str, float]) -> None:
         self._rows.append((step, row))
+        if self._live is None:
+            return
         self._live.step = step
         for name, value in row.items():
             self._live.log_metric(name, value)

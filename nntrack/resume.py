@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,19 +64,18 @@ class Checkpoint:
         self._cost = 0.0
         self._failed = False
 
-    def restore(self, parts: Parts) -> int:
+    def restore(self, parts: Parts, first: Callable[[Callable[[], Any]], Any] = lambda ask: ask()) -> int:
         """Bring ``parts`` to the checkpoint's state; returns the step after which it was written, 0 without one.
 
         What other trainings left in the folder is removed, also what an end in the middle of writing left.
+        first: makes one of several processes look at the folder, and gives what it finds to all.
         """
-        self._tidy()
-        state = self._read()
+        state = first(self._find)
         if state is None:
             return 0
         for name, part in parts.items():
             _set(part, state["parts"][name])
         self._step = state["step"]
-        tqdm.write(f"going on after step {self._step}, from {self.path}")
         return self._step
 
     def due(self) -> bool:
@@ -112,6 +111,13 @@ class Checkpoint:
         shutil.rmtree(self.path.parent, ignore_errors=True)
         with suppress(OSError):
             self.path.parents[1].rmdir()
+
+    def _find(self) -> dict[str, Any] | None:
+        self._tidy()
+        state = self._read()
+        if state is not None:
+            tqdm.write(f"going on after step {state['step']}, from {self.path}")
+        return state
 
     def _tidy(self) -> None:
         own = self.path.parent
