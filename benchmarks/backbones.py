@@ -60,7 +60,7 @@ def main(
 
 def trained(schedule: config.Pose, params: config.Params, how: Run, seconds: float) -> dict:
     """Size and speed of a net, and the net itself after so many seconds of training, as ``file``."""
-    task = make_task(Net.pose, schedule, how.seed)
+    task = make_task(Net.pose, schedule, how)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         task.net.eval()(torch.zeros(1, 1, contract.POSE_SIZE, contract.POSE_SIZE))
     with tempfile.TemporaryDirectory() as scratch:

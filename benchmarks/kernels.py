@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 import typer
 
-from nntrack import affine, config, contract, fitting, kernels
+from nntrack import affine, compute, config, contract, kernels
 from stages._run import run
 
 
@@ -21,7 +21,7 @@ def main(repeats: int = typer.Option(30, min=1, help="timings of each, in turn; 
     params = config.load()
     pose, localizer = (contract.POSE_SIZE,) * 2, contract.LOCALIZER_SIZE
     result = {}
-    with fitting.settings(params.threads):
+    with compute.settings(params.threads):
         for net, count, size, stored in (
             ("pose", params.pose.batch_size, pose, (params.convert.size,) * 2),
             ("localizer", params.localizer.batch_size, localizer, localizer),

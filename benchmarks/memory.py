@@ -27,9 +27,10 @@ import typer
 from dvclive import Live
 
 from benchmarks import _machine
-from nntrack import config, fitting, training
+from nntrack import compute, config, training
 from nntrack.dataset import Mixture
 from nntrack.fitting import Loop, Run
+from nntrack.parallel import World
 from nntrack.sample import FIELDS, MASKS, STRINGS
 from nntrack.store import Stored
 from stages._run import run
@@ -130,10 +131,11 @@ def _train_when_told(folder: Path, steps: int) -> None:
     how, schedule = Run(params.seed, params.threads, params.precision), params.pose
     schedule = schedule.model_copy(update={"sampling": {NAME: 1.0}})
     before = _machine.resident_mb()
-    with tempfile.TemporaryDirectory() as scratch, fitting.settings(how.threads):
-        task = training.pose_task(folder, {}, FACE, schedule, how.seed)
+    with tempfile.TemporaryDirectory() as scratch, compute.settings(how.threads):
+        task = training.pose_task(folder, {}, FACE, schedule, how)
         live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
-        loop, peak, numbers = Loop(task, schedule, params.lr, how, live, None), {}, count(1)
+        world = World(how.devices, how.nodes, how.precision)
+        loop, peak, numbers = Loop(task, schedule, params.lr, how, live, None, world), {}, count(1)
         loop.learn(next(numbers))
         print(json.dumps("ready"), flush=True)
         for _ in sys.stdin:

@@ -29,9 +29,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import _machine
 from benchmarks._per_sample import PerSample
-from nntrack import config, fitting, splits, training
+from nntrack import compute, config, fitting, splits, training
 from nntrack.dataset import Batch
 from nntrack.fitting import Loop, Run, Task
+from nntrack.parallel import World
 from stages._run import run
 
 DATA, SPLIT, FACE = Path("data/hdf5"), Path("data/split.json"), Path("models/facemodel.npz")
@@ -70,7 +71,7 @@ def main(
         raise ValueError(f"--only: nothing is called '{', '.join(sorted(unknown))}'; known: {', '.join(WAYS)}")
     before = _machine.peak_mb()
     torch.set_num_threads(how.threads)
-    task = make_task(net, schedule, how.seed)
+    task = make_task(net, schedule, how)
     with tempfile.TemporaryDirectory() as scratch:
         live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
         steppers = Steppers(task, schedule, lr, how, live)
@@ -108,12 +109,12 @@ def chosen(
     return section, params.lr if net is Net.pose else section.lr
 
 
-def make_task(net: Net, schedule: config.Pose | config.Localizer, seed: int) -> Task:
+def make_task(net: Net, schedule: config.Pose | config.Localizer, how: Run) -> Task:
     """What the stage would train."""
     split = splits.load(SPLIT)
     if net is Net.pose:
-        return training.pose_task(DATA, split, FACE, schedule, seed)
-    return training.localizer_task(DATA / "widerface.h5", split, schedule, seed)
+        return training.pose_task(DATA, split, FACE, schedule, how)
+    return training.localizer_task(DATA / "widerface.h5", split, schedule, how)
 
 
 class Ready:
@@ -140,14 +141,15 @@ class Steppers:
 
     def __init__(self, task: Task, schedule: config.Schedule, lr: float, how: Run, live: Live) -> None:
         self.task, self.schedule, self.lr, self.how = task, schedule, lr, how
-        generator = torch.Generator(fitting.device()).manual_seed(how.seed)
+        generator = torch.Generator(fitting.device(how)).manual_seed(how.seed)
         index = task.train.draw(schedule.batch_size, torch.Generator().manual_seed(how.seed))
         self.batch = task.prepare(task.train.batch(index), generator)
         ready = dataclasses.replace(task, train=Ready(self.batch), prepare=lambda batch, _: batch)
-        with fitting.settings(how.threads):
+        world = World(how.devices, how.nodes, how.precision)
+        with compute.settings(how.threads):
             # copies: a loop takes the net as its own
             self._real, self._cached, self._compute = (
-                Loop(dataclasses.replace(t, net=copy.deepcopy(task.net)), schedule, lr, how, live, None)
+                Loop(dataclasses.replace(t, net=copy.deepcopy(task.net)), schedule, lr, how, live, None, world)
                 for t in (task, ready, ready)
             )
         self.device = self.batch["image"].device
@@ -176,7 +178,7 @@ class Steppers:
         return self._seconds(lambda: loop.learn(next(self._steps[name])), steps, loop.check)
 
     def _seconds(self, step: Callable[[], object], steps: int, finish: Callable[[], None] = lambda: None) -> float:
-        with fitting.settings(self.how.threads):
+        with compute.settings(self.how.threads):
             step()  # others had the caches before
             _machine.synchronize()
             start = time.perf_counter()
@@ -219,7 +221,7 @@ def measure(names: list[str], net: Net, steppers: Steppers, steps: int, rounds: 
 
 def roofline(speed: dict[str, float], steppers: Steppers) -> dict:
     """Floating-point operations of forward and backward, and their share of what matrix products reach."""
-    with fitting.settings(steppers.how.threads), FlopCounterMode(display=False) as counter:
+    with compute.settings(steppers.how.threads), FlopCounterMode(display=False) as counter:
         steppers.forward_backward()
     per_image = counter.get_total_flops() / steppers.schedule.batch_size
     peak = _machine.matmul_peak(steppers.device)

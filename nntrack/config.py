@@ -142,6 +142,8 @@ class Params(_Section):
     threads: Count
     lr: Positive
     precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    devices: Count  # per machine
+    nodes: Count  # machines
     synthesize: Synthesize
     convert: Convert
     split: Split

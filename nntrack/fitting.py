@@ -1,26 +1,25 @@
 """The training loop, for any network: it is told what to learn by a `Task` and leaves the best averaged weights.
 
-The averaged weights (EMA) are what is validated, chosen and handed back. Devices and precision are lightning-fabric's;
-the loop is all here.
+The averaged weights (EMA) are what is validated, chosen and handed back. Precision is lightning-fabric's, and so are
+devices, through `parallel`; the loop is all here.
 """
 
 import copy
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from dvclive import Live
-from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
-from nntrack import allocator
+from nntrack import compute
 from nntrack.config import Schedule
 from nntrack.dataset import Batch, Mixture
-from nntrack.progress import Best, Curves, Watch, weights
+from nntrack.parallel import World, fabric
+from nntrack.progress import Best, Curves, Watch, opened, weights
 from nntrack.resume import Checkpoint, Parts
 
 LOG_EVERY = 20  # steps
@@ -30,6 +29,7 @@ LAST_SHARE = 0.01  # of the learning rate, at the last step
 RAMP = (0.3, 0.6)  # shares of the steps between which late losses come in
 
 Values = dict[str, tuple[torch.Tensor, torch.Tensor]]
+Mean = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Task:
     net: takes ``batch["image"]``.
     train, valid: samples to learn from, and to choose the weights by (None: the last weights are taken).
     prepare: a batch of the dataset to one for net and losses; varied if a generator is given.
-    total: ``(prediction, batch, ramp)`` to the loss and its parts.
+    total: ``(prediction, batch, ramp, mean)`` to the loss and its parts; mean: of a tensor over processes.
     values: ``(prediction, batch)`` to values per sample and whether each counts; from their means ``score`` makes the
     number to choose by, the lower the better.
     slow: the parameters whose names begin so learn at a tenth of the rate.
@@ -49,23 +49,28 @@ class Task:
     train: Mixture
     valid: Mixture | None
     prepare: Callable[[Batch, torch.Generator | None], Batch]
-    total: Callable[[Batch, Batch, float], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+    total: Callable[[Batch, Batch, float, Mean], tuple[torch.Tensor, dict[str, torch.Tensor]]]
     values: Callable[[Batch, Batch], Values]
     score: Callable[[Mapping[str, float]], float]
     slow: tuple[str, ...] = ()
 
 
 class Run(NamedTuple):
-    """How to compute. precision: lightning-fabric's name. threads: another count changes the last bits."""
+    """How to compute. precision: lightning-fabric's name. threads: another count changes the last bits.
+
+    devices, nodes: processes per machine, machines; each process has batches of its own.
+    """
 
     seed: int
     threads: int
     precision: str
+    devices: int = 1
+    nodes: int = 1
 
 
-def device() -> torch.device:
-    """Where training happens."""
-    return Fabric(accelerator="auto", devices=1).device
+def device(run: Run) -> torch.device:
+    """Where this process trains. Raises ValueError if there are not as many devices."""
+    return fabric(run.devices, run.nodes).device
 
 
 def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -83,15 +88,20 @@ def fit(
     run: Run,
     live_folder: str | os.PathLike[str],
     checkpoint: Checkpoint | None = None,
-) -> Batch:
+) -> Batch | None:
     """Train ``task.net`` and return the best averaged weights, a state dict on the CPU.
 
     Curves go to ``live_folder`` (dvclive). The same arguments give the same weights and files on the same machine,
-    however often the training was ended on its way, if each time it is given the same ``checkpoint``.
+    however often the training was ended on its way, if each time it is given the same ``checkpoint``. Of several
+    processes that train together the first alone writes and returns weights, the others return None.
     Raises ValueError, naming step, samples and checkpoint, if the loss is no longer a number or exploded.
     """
-    with settings(run.threads), Live(str(live_folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
-        return Loop(task, schedule, lr, run, live, checkpoint).run()
+    # processes are started before the count of threads is set: their launcher sets one, too
+    with World(run.devices, run.nodes, run.precision) as world, compute.settings(run.threads):
+        world.agree([schedule.model_dump_json(), lr, run, len(task.train)])
+        with opened(live_folder if world.rank == 0 else None) as live:
+            best = Loop(task, schedule, lr, run, live, checkpoint, world).run()
+        return best if world.rank == 0 else None
 
 
 class Average:
@@ -146,17 +156,25 @@ def groups(net: nn.Module, weight_decay: float, slow: tuple[str, ...]) -> list[d
 
 
 class Loop:
-    """A training under way, on the device that there is; enter `settings` first. Arguments as `fit` takes them.
+    """A training under way, on the device that there is; enter `compute.settings` first. Arguments as `fit` takes them.
 
     live: where curves go. checkpoint: what it goes on from, if anything.
     """
 
     def __init__(
-        self, task: Task, schedule: Schedule, lr: float, run: Run, live: Live, checkpoint: Checkpoint | None
+        self,
+        task: Task,
+        schedule: Schedule,
+        lr: float,
+        run: Run,
+        live: Live | None,
+        checkpoint: Checkpoint | None,
+        world: World,
     ) -> None:
         self.task, self.schedule, self.lr, self.checkpoint = task, schedule, lr, checkpoint
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=run.precision)
+        self.world, self.fabric, self.seed = world, world.fabric, run.seed
         net = task.net.to(self.fabric.device, memory_format=torch.channels_last)
+        world.join(net, self.any_loss)
         self.average = Average(net, schedule.ema_decay)
         # gradients that a loss scale enlarged cannot be clipped before a fused step
         fused = getattr(self.fabric.strategy.precision, "scaler", None) is None
@@ -164,7 +182,7 @@ class Loop:
         self.net, self.optimizer = self.fabric.setup(net, optimizer)
         self.draws = torch.Generator().manual_seed(run.seed)
         self.variations = torch.Generator(self.fabric.device).manual_seed(run.seed)
-        self.watch, self.curves, self.best = Watch(task.train), Curves(live), Best()
+        self.watch, self.curves, self.best = Watch(task.train, world.gather), Curves(live), Best()
 
     def parts(self) -> Parts:
         """All that decides what the next steps do and what is left at the end; the rate follows from the step."""
@@ -183,24 +201,25 @@ class Loop:
     def run(self) -> Batch:
         """All steps that are left; returns the best averaged weights, a state dict on the CPU."""
         self.net.train()
-        done = self.checkpoint.restore(self.parts()) if self.checkpoint is not None else 0
-        steps = self.schedule.steps
-        with tqdm(range(done + 1, steps + 1), initial=done, total=steps, unit="step", mininterval=1.0) as bar:
+        done = self.checkpoint.restore(self.parts(), self.world.first) if self.checkpoint is not None else 0
+        steps, silent = self.schedule.steps, self.world.rank > 0
+        todo = range(done + 1, steps + 1)
+        with tqdm(todo, initial=done, total=steps, unit="step", mininterval=1.0, disable=silent) as bar:
             for step in bar:
                 loss, parts = self.learn(step)
                 last = step == steps
                 if last or step % LOG_EVERY == 0:
                     self.check()
-                    bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-                    figures = {"loss": loss.item(), **{name: part.item() for name, part in parts.items()}}
-                    self.curves.log(step, "train", figures)
+                    figures = self.world.mean(torch.stack([loss, *parts.values()])).tolist()
+                    bar.set_postfix(loss=f"{figures[0]:.3f}", refresh=False)
+                    self.curves.log(step, "train", dict(zip(["loss", *parts], figures, strict=True)))
                 if self.task.valid is not None and (last or step % self.schedule.validate_every == 0):
                     self.check()
                     self.validate(step)
                 # at the end too, so that nothing is lost if what comes of it cannot be written
-                if self.checkpoint is not None and (last or self.checkpoint.due()):
+                if self.checkpoint is not None and (last or self.due(step)):
                     self.check()
-                    if self.watch.calm:  # else it may be what leads to a loss without return
+                    if self.world.rank == 0 and self.watch.calm:  # else it may be what leads to a loss without return
                         self.checkpoint.save(step, self.parts())
         return self.best.weights if self.best.weights is not None else weights(self.average.net)
 
@@ -209,18 +228,30 @@ class Loop:
         try:
             self.watch.check()
         except ValueError as error:
-            raise ValueError(f"{error}. {self.checkpoint.told()}" if self.checkpoint is not None else error) from None
+            told = "" if self.checkpoint is None else f". {self.checkpoint.told()}"
+            self.world.fail(ValueError(f"{error}{told}"))
+
+    def due(self, step: int) -> bool:
+        """Whether to write a checkpoint after this step; the same in all processes."""
+        # to agree on it costs a message, and reading it a wait
+        return (self.world.size == 1 or step % LOG_EVERY == 0) and self.world.first(self.checkpoint.due)
+
+    def any_loss(self) -> torch.Tensor:
+        """That of the first sample, as it is."""
+        batch = self.task.prepare(self.task.train.batch(torch.arange(1)), None)
+        return self.task.total(self.task.net(batch["image"]), batch, 1.0, self.world.mean)[0]
 
     def learn(self, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """One step (1 is the first), from drawing samples to the averaged weights; returns the loss and its parts."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * group["share"] * share_of_lr(step - 1, self.schedule)
-        index = self.task.train.draw(self.schedule.batch_size, self.draws)
-        batch = self.task.prepare(self.task.train.batch(index), self.variations)
+        # every process draws for all, and takes its share
+        index = self.task.train.draw(self.world.size * self.schedule.batch_size, self.draws)
+        self.world.reseed(self.variations, self.seed, step)
+        batch = self.task.prepare(self.task.train.batch(self.world.share(index)), self.variations)
         start, end = (self.schedule.steps * share for share in RAMP)
-        loss, parts = self.task.total(
-            self.net(batch["image"]), batch, min(1.0, max(0.0, (step - start) / (end - start)))
-        )
+        ramp = min(1.0, max(0.0, (step - start) / (end - start)))
+        loss, parts = self.task.total(self.net(batch["image"]), batch, ramp, self.world.mean)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.fabric.clip_gradients(self.net, self.optimizer, max_norm=CLIP, error_if_nonfinite=False)
@@ -235,14 +266,15 @@ class Loop:
         """Log how good the averaged weights are on held-out samples, and keep them if they are the best so far."""
         sums: dict[str, torch.Tensor] = {}
         counts: dict[str, torch.Tensor] = {}
-        for plain in self.task.valid.in_order(self.schedule.batch_size):
+        for plain in self.task.valid.in_order(self.schedule.batch_size, self.world.rank, self.world.size):
             batch = self.task.prepare(plain, None)
             with self.fabric.autocast():
                 prediction = self.average.net(batch["image"])
             for name, (values, valid) in self.task.values(prediction, batch).items():
                 sums[name] = sums.get(name, 0) + values.double().sum()
                 counts[name] = counts.get(name, 0) + valid.sum()
-        means = {name: (sums[name] / counts[name].clamp_min(1)).item() for name in sums}
+        totals, counted = self.world.sums(sums), self.world.sums(counts)
+        means = {name: total / max(1, counted[name]) for name, total in totals.items()}
         score = self.task.score(means)
         self.curves.log(step, "valid", {"score": score, **means})
         self.best.offer(score, self.average.net)
@@ -251,23 +283,3 @@ class Loop:
 def _tensors(net: nn.Module) -> Iterator[torch.Tensor]:
     yield from net.parameters()
     yield from net.buffers()
-
-
-@contextmanager
-def settings(threads: int) -> Iterator[None]:
-    """Torch's global switches for training, put back at the end; the allocator's stay, as there is no way back."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # without it matrix products on CUDA differ between runs
-    allocator.keep_freed_memory()
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a help in finding bugs that costs time
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = fill

@@ -187,8 +187,8 @@ def read_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
 class Stored:
     """A dataset in HDF5, opened for reading.
 
-    image: memory map (N, H, W) uint8; see `announce`. labels: every field of the table, float32, in memory. masks: every mask of
-    `sample.MASKS`, bool. strings: name, group, sequence, subset as arrays of str. attributes: provenance.
+    image: memory map (N, H, W) uint8; see `announce`. labels: every field of the table, float32, in memory. masks:
+    every mask of `sample.MASKS`, bool. strings: name, group, sequence, subset as arrays of str. attributes: provenance.
 
     Raises FileNotFoundError or ValueError, naming the file, if it is absent or not one of ours.
     """

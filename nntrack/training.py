@@ -38,7 +38,7 @@ def train_pose(
     in any way goes on from where it was, to the same bytes. Raises ValueError for unknown names, or if there is no
     sample to learn from.
     """
-    task = pose_task(folder, held_out, face, params, run.seed)
+    task = pose_task(folder, held_out, face, params, run)
     files = [face, *_posed_files(folder, params.sampling)]
     _train(task, params, lr, run, out, _checkpoint(work, params, lr, run, held_out, files))
 
@@ -52,7 +52,7 @@ def train_localizer(
     work: str | os.PathLike[str] | None = None,
 ) -> None:
     """Train the localizer on the training subset of the WIDER FACE samples in ``path``; see `train_pose`."""
-    task = localizer_task(path, held_out, params, run.seed)
+    task = localizer_task(path, held_out, params, run)
     _train(task, params, params.lr, run, out, _checkpoint(work, params, params.lr, run, held_out, [path]))
 
 
@@ -61,7 +61,7 @@ def pose_task(
     held_out: HeldOut,
     face: str | os.PathLike[str],
     params: config.Pose,
-    seed: int,
+    run: Run,
 ) -> Task:
     """What `train_pose` trains: a new net, its samples, what it is shown of them and its losses."""
     losses.check(params.losses, losses.POSE)
@@ -74,27 +74,28 @@ def pose_task(
         shape_modes=len(model.shape_basis),
         expression_modes=len(model.expression_basis),
     )
-    net = fitting.seeded(lambda: networks.PoseNet(net_config, model), seed)
+    net = fitting.seeded(lambda: networks.PoseNet(net_config, model), run.seed)
 
     def parts(inside: bool) -> list[Part]:
         return [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in opened.items()]
 
     show = partial(show_pose, params.augment)
-    return _task(net, parts, show, contract.POSE_SIZE, losses.POSE, params.losses)
+    return _task(net, parts, show, contract.POSE_SIZE, losses.POSE, params.losses, fitting.device(run))
 
 
-def localizer_task(path: str | os.PathLike[str], held_out: HeldOut, params: config.Localizer, seed: int) -> Task:
+def localizer_task(path: str | os.PathLike[str], held_out: HeldOut, params: config.Localizer, run: Run) -> Task:
     """What `train_localizer` trains; see `pose_task`."""
     losses.check(params.losses, losses.LOCALIZER)
     stored = Stored(path)
-    net = fitting.seeded(lambda: networks.LocalizerNet(networks.LocalizerConfig(params.width)), seed)
+    net = fitting.seeded(lambda: networks.LocalizerNet(networks.LocalizerConfig(params.width)), run.seed)
     groups = held_out.get("widerface", ())
 
     def parts(inside: bool) -> list[Part]:
         return [Part(stored, rows_of(stored, groups, inside, "train"))]
 
     show = partial(show_localizer, params.augment)
-    return _task(net, parts, show, contract.LOCALIZER_SIZE[1], losses.LOCALIZER, params.losses)
+    width = contract.LOCALIZER_SIZE[1]
+    return _task(net, parts, show, width, losses.LOCALIZER, params.losses, fitting.device(run))
 
 
 def posed_datasets(sampling: Mapping[str, float]) -> list[str]:
@@ -145,9 +146,9 @@ def _task(
     width: int,
     table: Mapping[str, losses.Loss],
     weights: Mapping[str, float],
+    device: torch.device,
 ) -> Task:
     """parts: those to learn from (False) or held out (True). show: given how many stored px make one of ``width``."""
-    device = fitting.device()
     train, held_out = Mixture(parts(False), device), parts(True)
     roi = train.labels("roi")
     pool = max(1, int((roi[:, 2] - roi[:, 0]).median().item() / width))
@@ -177,7 +178,7 @@ def _checkpoint(
         return None
     split = {name: sorted(groups) for name, groups in held_out.items()}
     # as text, in which the order of losses and datasets counts: it decides the last bits
-    values = [params.model_dump_json(), lr, run, split, fitting.device().type]
+    values = [params.model_dump_json(), lr, run, split, fitting.device(run).type]
     return Checkpoint(work, resume.digest(values, files))
 
 
@@ -190,6 +191,8 @@ def _train(
     checkpoint: Checkpoint | None,
 ) -> None:
     best = fitting.fit(task, params, lr, run, Path(out) / LIVE_NAME, checkpoint)
+    if best is None:
+        return
     networks.save(Path(out) / MODEL_NAME, task.net, best)
     if checkpoint is not None:
         checkpoint.remove()

@@ -10,7 +10,20 @@ from nntrack import config, export, networks, store
 from stages._run import run
 
 # What the weights depend on; the digest of these parameters goes into the files.
-SECTIONS = ("source", "seed", "threads", "lr", "precision", "convert", "split", "facemodel", "localizer", "pose")
+SECTIONS = (
+    "source",
+    "seed",
+    "threads",
+    "lr",
+    "precision",
+    "devices",
+    "nodes",
+    "convert",
+    "split",
+    "facemodel",
+    "localizer",
+    "pose",
+)
 DRAWN = ("synthesize",)  # and these too, where the archives are drawn by them
 
 

@@ -26,6 +26,7 @@ def test_the_shipped_parameters_are_valid():
         (["seed"], "one", "seed: input should be a valid integer, got 'one'"),
         (["lr"], -1.0, "lr: input should be greater than 0, got -1.0"),
         (["convert", "aflw2k", "use"], "yes", "convert.aflw2k.use: input should be a valid boolean, got 'yes'"),
+        (["devices"], 0, "devices: input should be greater than or equal to 1, got 0"),
         (["source"], "reel", "source: input should be 'synthetic' or 'real', got 'reel'"),
     ],
 )

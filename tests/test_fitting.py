@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nntrack import fitting, resume
+from nntrack import compute, fitting, resume
 from nntrack.config import Schedule
 from nntrack.fitting import Run, Task
 
@@ -71,7 +71,7 @@ def test_the_start_depends_on_the_seed_alone():
 
 def test_the_settings_are_put_back():
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with pytest.raises(KeyError), fitting.settings(1):
+    with pytest.raises(KeyError), compute.settings(1):
         raise KeyError
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
 
@@ -82,13 +82,16 @@ class Squares:
     def __init__(self, count):
         self.image = torch.rand(count, 2, 8, 8, generator=torch.Generator().manual_seed(count))
 
+    def __len__(self):
+        return len(self.image)
+
     def draw(self, size, generator):
         return torch.randint(len(self.image), (size,), generator=generator)
 
     def batch(self, index):
         return {"image": self.image[index], "index": index}
 
-    def in_order(self, size):
+    def in_order(self, size, first=0, stride=1):
         yield self.batch(torch.arange(len(self.image)))
 
     def names(self, index):
@@ -114,7 +117,7 @@ def task(kill_in=None, valid=True, spoil=None):
         noise = 0.0 if generator is None else 0.1 * torch.randn(batch["image"].shape, generator=generator)
         return batch | {"image": batch["image"] + noise, "mean": batch["image"].mean(dim=(1, 2, 3))}
 
-    def total(prediction, batch, ramp):
+    def total(prediction, batch, ramp, mean):
         error = (prediction[:, 0].float() - batch["mean"]).square().mean()
         step = next(steps)
         if step == kill_in:

@@ -12,13 +12,13 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"rotations", "affine", "landmarks", "reference", "contract", "config", "allocator"},
+    {"rotations", "affine", "landmarks", "reference", "contract", "config"},
     {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"}
     | {"facekit"},
     {"store", "readers", "parts", "shapes", "clutter"},
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"}
     | {"kernels"},
-    {"augment", "backbones", "checkpoint", "arms", "progress", "resume"},
+    {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute"},
     {"networks", "metrics", "protocols", "losses", "fitting", "render"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"},
 )

@@ -173,6 +173,7 @@ def test_only_the_same_training_goes_on(data, tmp_path, monkeypatch):
         {"lr": 1e-3},
         {"run": RUN._replace(seed=4)},
         {"run": RUN._replace(threads=2)},
+        {"run": RUN._replace(nodes=2)},
         {"run": RUN._replace(precision="bf16-mixed")},
         {"steps": 5},
         {"width": 0.5},

@@ -19,6 +19,7 @@ from tests import faces, shrink
 from tests.conftest import ROOT
 
 PLAIN = Augment(**dict.fromkeys(Augment.model_fields, 0.0))
+RUN = Run(1, 1, "32-true")
 MOVING = PLAIN.model_copy(update={"rotation": 45.0, "scale": 0.3, "shift": 0.2, "flip": 0.5})
 FIELDS = {
     *("net", "backbone", "width", "batch", "precision", "threads", "cores", "device", "device_name", "steps", "rounds"),
@@ -88,9 +89,9 @@ def test_what_cannot_be_timed_is_said(checkout):
 
 def test_a_batch_made_ready_needs_no_store(checkout, monkeypatch, tmp_path):
     params = config.load()
-    task = benchmark.make_task(benchmark.Net.pose, params.pose, 1)
+    task = benchmark.make_task(benchmark.Net.pose, params.pose, RUN)
     live = Live(str(tmp_path), save_dvc_exp=False, dvcyaml=None, report=None)
-    steppers = benchmark.Steppers(task, params.pose, params.lr, Run(1, 1, "32-true"), live)
+    steppers = benchmark.Steppers(task, params.pose, params.lr, RUN, live)
     read = []
     monkeypatch.setattr(dataset.Mixture, "_images", lambda mixture, index: read.append(index) or 1 / 0)
     steppers.cached(2)
@@ -104,7 +105,7 @@ def test_a_batch_made_ready_needs_no_store(checkout, monkeypatch, tmp_path):
 def test_a_sample_is_shown_as_a_batch_is(net, checkout, monkeypatch):
     """After the same similarity, labels agree to rounding and pictures to OpenCV's."""
     params = config.load()
-    train = benchmark.make_task(net, params.pose if net is benchmark.Net.pose else params.localizer, 1).train
+    train = benchmark.make_task(net, params.pose if net is benchmark.Net.pose else params.localizer, RUN).train
     batch = train.batch(torch.arange(len(train)))
     moves = augment.draw_moves(batch["roi"], MOVING, torch.Generator().manual_seed(0))
     monkeypatch.setattr(augment, "draw_moves", lambda *_: moves)

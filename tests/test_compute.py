@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from nntrack import allocator
+from nntrack import compute
 
 FAULTS = """
 import resource, numpy as np
-from nntrack import allocator
-if {keep}: allocator.keep_freed_memory()
+from nntrack import compute
+if {keep}: compute.keep_freed_memory()
 def use():
     for _ in range(10):
         np.ones(50_000_000, np.uint8)
@@ -25,11 +25,11 @@ def faults(keep):
     return int(run.stdout)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator is what is set")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's compute is what is set")
 def test_blocks_that_were_freed_need_no_new_pages():
     assert faults(keep=True) < faults(keep=False) / 20
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: object())
-    assert not allocator.keep_freed_memory()
+    monkeypatch.setattr(compute.ctypes, "CDLL", lambda name: object())
+    assert not compute.keep_freed_memory()

@@ -1,0 +1,47 @@
+"""How this process computes while it trains: threads, determinism, and what happens to freed memory."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+# of glibc's malloc.h
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_NEVER = 2**31 - 1
+_PAD = 64 * 2**20  # bytes that the heap grows by at least
+
+
+@contextmanager
+def settings(threads: int) -> Iterator[None]:
+    """Torch's global switches for training, put back at the end; the allocator's stay, as there is no way back."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # without it matrix products on CUDA differ between runs
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a help in finding bugs that costs time
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = fill
+
+
+def keep_freed_memory() -> bool:
+    """Let freed memory stay with this process; returns whether the allocator could be told.
+
+    glibc gives blocks above 32 MB, and the free end of its heap, back to the system, so that every training step would
+    have its pages faulted in and zeroed anew: a fifth of the time. Another C library is left as it is.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # TypeError: Windows has no handle of the program itself
+        return False
+    wanted = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _NEVER, _TOP_PAD: _PAD}
+    return all([mallopt(ctypes.c_int(key), ctypes.c_int(value)) for key, value in wanted.items()])
