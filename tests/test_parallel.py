@@ -26,7 +26,7 @@ def alone():
 
 
 def test_one_process_asks_nobody(alone):
-    numbers, net = torch.arange(4), backbones.build("repvgg", 0.5)
+    numbers, net = torch.arange(4), backbones.build("diracnet", 0.5)
     before = [type(module) for module in net.modules()]
     alone.join(net, lambda: pytest.fail("no loss is needed"))
     alone.agree("anything")
@@ -55,7 +55,7 @@ def test_every_norm_of_a_net_is_shared(build, monkeypatch):
     names = list(net.state_dict())
     world = World.__new__(World)
     world.size = 2
-    world.join(net, lambda: net(torch.rand(1, 1, 64, 64)).sum())
+    world.join(net, lambda: net(torch.rand(1, 1, 129, 129)).sum())
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
     assert norms
     assert {type(module) for module in norms} == {parallel.SharedNorm}
