@@ -52,7 +52,8 @@ def view(batch: Batch, size: tuple[int, int], moves: torch.Tensor | None = None,
 def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
     """Random similarities (B, 2, 3) that turn, zoom, shift and mirror the content of each ``roi`` (B, 4)."""
     count, device = len(roi), roi.device
-    angle = _uniform((count,), settings.rotation, generator) * (torch.pi / 180)
+    # two draws make a triangle: the far turns are seen, the common ones more often
+    angle = _uniform((2, count), settings.rotation, generator).mean(dim=0) * (torch.pi / 180)
     scale = torch.exp(_uniform((count,), settings.scale, generator))
     side = roi[:, 2:] - roi[:, :2]
     shift = torch.randn(count, 2, device=device, generator=generator) * settings.shift * side

@@ -91,7 +91,7 @@ class Schedule(_Section):
 class Augment(_Section):
     """How training images vary: standard deviations, half ranges and probabilities."""
 
-    rotation: Weight  # degrees, half range in the image plane
+    rotation: Weight  # degrees, half range in the image plane of a triangular distribution
     scale: Weight  # half range of the log of the window's size
     shift: Weight  # standard deviation, in shares of the window's side
     flip: Share
