@@ -158,7 +158,7 @@ def view(image: np.ndarray, labels: Labels, move: np.ndarray, size: tuple[int, i
 
 def draw_move(roi: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
     """`augment.draw_moves` for one ``roi`` (4,): (2, 3) float32."""
-    angle = np.float32(np.radians(rng.uniform(-1, 1) * settings.rotation))
+    angle = np.float32(np.radians(rng.uniform(-1, 1, 2).mean() * settings.rotation))
     scale = np.float32(np.exp(rng.uniform(-1, 1) * settings.scale))
     centre, side = (roi[:2] + roi[2:]) / 2, roi[2:] - roi[:2]
     shift = (rng.standard_normal(2) * settings.shift * side).astype(np.float32)
