@@ -28,7 +28,6 @@ from nntrack.runtime import PoseModel
 from nntrack.store import Stored, read_attributes
 from stages._run import run
 
-# widths at which a file's latency is about that of the tracker's last release
 WIDTHS = {"diracnet": 0.75, "mobilenet_v1": 0.75, "resnet18": 0.375}
 COLUMNS = ("params_m", "mmac", "latency_ms", "images_per_second", "steps", "average", "geodesic_median")
 
