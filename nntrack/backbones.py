@@ -75,7 +75,7 @@ class DiracBlock(nn.Module):
 
     Trains like a residual net and is one convolution all the same: `fused` puts the identity into the kernel
     (Zagoruyko & Komodakis 2017, "DiracNets"). RepVGG's blocks have a norm per branch; here one does, because on a CPU
-    norms take as long as convolutions.
+    norms are a good part of a step.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
@@ -102,7 +102,7 @@ class DiracBlock(nn.Module):
 def diracnet(width: float) -> Backbone:
     """Plain 3x3 convolutions on a quarter of the picture's size and less; 256 * width features.
 
-    The first layer goes to a quarter at once: norms and pooling at half size would take a third of a step. The last
+    The first layer goes to a quarter at once: norms and pooling at half size would be a good part of a step. The last
     weighs each cell of the 4x4 that are left of 129x129 by channel, where a mean would forget what was seen where
     (Chen et al. 2018, "MobileFaceNets": global depthwise convolution).
     """

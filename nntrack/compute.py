@@ -37,7 +37,7 @@ def keep_freed_memory() -> bool:
     """Let freed memory stay with this process; returns whether the allocator could be told.
 
     glibc gives blocks above 32 MB, and the free end of its heap, back to the system, so that every training step would
-    have its pages faulted in and zeroed anew: a fifth of the time. Another C library is left as it is.
+    have its pages faulted in and zeroed anew. Another C library is left as it is.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

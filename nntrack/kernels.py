@@ -32,8 +32,7 @@ def grey_level(image: torch.Tensor, rank: int) -> torch.Tensor:
 def noise(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
     """Standard normal numbers on the generator's device.
 
-    On a CPU, where drawing them takes longer than all else that is done to a picture, they are read from a table; the
-    generator decides where.
+    On a CPU, which draws them one after the other, they are read from a table; the generator decides where.
     """
     count = shape.numel()
     if generator.device.type != "cpu":
