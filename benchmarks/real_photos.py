@@ -18,9 +18,10 @@ import numpy as np
 import typer
 from scipy.io import loadmat
 
-from nntrack import config, conversion, evaluation, metrics, runtime
+from nntrack import config, conversion, errors, evaluation, runtime
 from nntrack.images import decode_grey
 from nntrack.landmarks import landmark_box, square_around
+from nntrack.protocols import Given
 from nntrack.readers._format import Options
 from nntrack.rotations import aflw_angles_to_quat
 from nntrack.store import Stored
@@ -75,7 +76,7 @@ def pose_error(net: Any, found: list[Photo], scale: float) -> str:
         return ""
     pictures, quats, points = zip(*found, strict=True)
     predicted = net.predict(pictures, square_around(landmark_box(np.stack(points)), scale))
-    return f"{metrics.angle_errors(predicted, {'quat': np.stack(quats)}).mean():.2f}"
+    return f"{errors.angle_errors(predicted, {'quat': np.stack(quats)}).mean():.2f}"
 
 
 def convert(archive: Path, out: Path, seed: int) -> Stored:
@@ -88,8 +89,9 @@ def faces_found(net: Any, stored: Stored) -> str:
     """Share of crops told right, and mean box IoU; nothing for a pose net."""
     if not isinstance(net, runtime.LocalizerModel):
         return ""
-    (result,) = evaluation.evaluate_localizer(net, stored, "net").values()
-    return f"{result['accuracy']:.3f} / {result['iou']:.2f}"
+    (found,) = evaluation.evaluate(net, stored, Given({})).values()
+    figures = found.figures(seed=0)
+    return f"{figures['accuracy'].value:.3f} / {figures['iou'].value:.2f}"
 
 
 def _line(cells: list[str]) -> str:

@@ -1,98 +1,66 @@
-"""What is measured: a table of metrics, each an error per sample and the way it is summed up.
+"""What is summed up of the errors: a table of figures, each made of the columns that `errors` gives per sample.
 
-A new metric is a function and a row; it appears in ``metrics/*.json`` by itself. Functions take two mappings, predicted
-and true, of arrays batch first by field name in the image frame (px), and give one error per sample (N,).
+A new metric is a row here (and a column there, if it measures something new); it appears in ``metrics/`` and in every
+comparison by itself. Every figure comes with its bootstrap interval, see `resampling`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import gammainc
 
-from nntrack.landmarks import landmark_box
-from nntrack.rotations import geodesic_distance, quat_conjugate, quat_multiply, quat_to_aflw_angles, quat_to_rotvec
+from nntrack.errors import FORETOLD
+from nntrack.resampling import Resamples, interval
 
-Values = Mapping[str, np.ndarray]
+Columns = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Metric:
     """One figure.
 
-    error: (predicted, true) to (N,). summary: (n,) to a number. needs: the fields that must be known of a sample, on
-    both sides (a few on one, see below), for it to count. where: (true) to (N,) bool, which samples count at all; None
-    means every one.
-    digits: after the point, when written.
+    values: of the columns (N,) to (N,), NaN where a sample does not count; or (K, N), of which the plain mean of the K
+    summaries is the figure. needs: columns. quantile: what sums up, in place of the mean. finish: what is done to a
+    mean. headline: its name where only the chief figures are shown, if it is one. digits: after the point, when
+    written.
     """
 
     name: str
+    title: str
     unit: str
-    error: Callable[[Values, Values], np.ndarray]
+    values: Callable[[Columns], np.ndarray]
     needs: tuple[str, ...]
-    summary: Callable[[np.ndarray], float] = np.mean
-    where: Callable[[Values], np.ndarray] | None = None
+    quantile: float | None = None
+    finish: Callable[[np.ndarray], np.ndarray] = np.positive
+    headline: str = ""
     digits: int = 3
 
 
-def aflw_degrees(quat: np.ndarray) -> np.ndarray:
-    """Unit quaternions (N, 4) to pitch, yaw, roll (N, 3) in degrees as AFLW2000-3D states them.
+class Figure(NamedTuple):
+    """A figure, its 95 % interval (None where one group of samples is all there is), and how many samples it is of."""
 
-    Two triples give each rotation: (p, y, r) and (p + 180, 180 - y, r + 180). Taken is the one with less pitch and
-    roll: the labels' own, whose yaw passes 90 while pitch and roll stay small.
-    """
-    angles = np.degrees(np.stack(quat_to_aflw_angles(np.asarray(quat, np.float64)), axis=-1))
-    other = wrap_degrees(np.array([180.0, 180.0, 180.0]) + angles * [1, -1, 1])
-    tilt, other_tilt = (np.abs(a[..., 0]) + np.abs(a[..., 2]) for a in (angles, other))
-    return np.where((tilt <= other_tilt)[..., None], angles, other)
+    value: float
+    low: float | None
+    high: float | None
+    n: int
 
 
-def wrap_degrees(angles: np.ndarray) -> np.ndarray:
-    """Angles moved by whole turns into [-180, 180)."""
-    return (angles + 180) % 360 - 180
-
-
-def angle_errors(predicted: Values, true: Values) -> np.ndarray:
-    """|pitch|, |yaw|, |roll| errors (N, 3) in degrees, wrapped by 360 alone: a head turned half round is 180 off."""
-    return np.abs(wrap_degrees(aflw_degrees(predicted["quat"]) - aflw_degrees(true["quat"])))
-
-
-def geodesic_error(predicted: Values, true: Values) -> np.ndarray:
-    """The angle (N,) in degrees between two rotations, 0..180: the rotation metric to trust."""
-    quats = (np.asarray(v["quat"], np.float64) for v in (predicted, true))
-    return np.degrees(geodesic_distance(*quats))
-
-
-def nme_bbox(predicted: Values, true: Values) -> np.ndarray:
-    """Mean distance of the 68 landmarks in the image, in % of sqrt(w h) of the true landmarks' tight box (N,)."""
-    distance = np.linalg.norm(predicted["landmarks"][..., :2] - true["landmarks"][..., :2], axis=-1).mean(axis=-1)
-    box = landmark_box(true["landmarks"])
-    return 100 * distance / np.sqrt(np.prod(box[:, 2:] - box[:, :2], axis=-1))
-
-
-def rotation_offset(predicted: Values, true: Values) -> np.ndarray:
-    """Rotation vectors (N, 3) in radians that, applied on the right of the predicted rotation, give the true one."""
-    quats = (np.asarray(v["quat"], np.float64) for v in (predicted, true))
-    return quat_to_rotvec(quat_multiply(quat_conjugate(next(quats)), next(quats)))
-
-
-def pos_size_offset(predicted: Values, true: Values) -> np.ndarray:
-    """True minus predicted position and size (N, 3) px."""
-    return np.asarray(true["pos_size"], np.float64) - predicted["pos_size"]
-
-
-def deviations_off(offset: np.ndarray, tril: np.ndarray) -> np.ndarray:
-    """How many standard deviations (N, 3) each component of offset (N, 3) is from 0, by itself.
-
-    tril: lower factors (N, 3, 3) of the predicted covariance, whose diagonal is the sum of squares along a row.
-    """
-    return np.abs(offset) / np.linalg.norm(np.asarray(tril, np.float64), axis=-1)
-
-
-def mahalanobis(offset: np.ndarray, tril: np.ndarray) -> np.ndarray:
-    """The length (N,) of offset (N, 3) in units of the predicted covariance with lower factors (N, 3, 3)."""
-    return np.linalg.norm(np.linalg.solve(np.asarray(tril, np.float64), offset[..., None])[..., 0], axis=-1)
+YAW_BINS = (
+    (0, 30),
+    (30, 60),
+    (60, 90),
+)  # degrees of true |yaw|; what is beyond 90 counts in the last, as is the custom
+LIMITS = {"geodesic": (20, "degrees"), "nme2d": (10, "%"), "nme3d": (10, "%")}  # where the error distributions end
+NAMES = {
+    "geodesic": "geodesic error",
+    "nme2d": "NME 2D by the root of the landmark box's area",
+    "nme3d": "NME 3D by the root of the landmark box's area",
+}
+CALIBRATED = FORETOLD  # errors that the net itself foretells: by which factor, which component; None is all three
+SIGMAS = (1, 2)
 
 
 def expected_share(sigmas: float, dimensions: int) -> float:
@@ -100,132 +68,140 @@ def expected_share(sigmas: float, dimensions: int) -> float:
     return float(gammainc(dimensions / 2, sigmas**2 / 2))
 
 
-def face_hit(predicted: Values, true: Values) -> np.ndarray:
-    """1 where face or no face was told right, else 0 (N,)."""
-    return (predicted["face"] == true["face"]).astype(np.float64)
+def in_yaw_bin(columns: Columns, low: float) -> np.ndarray:
+    """Which samples (N,) belong to the bin of `YAW_BINS` that begins at ``low``; the last has no end."""
+    begins = [start for start, _ in YAW_BINS]
+    return np.searchsorted(begins, np.abs(columns["true_yaw"]), side="right") - 1 == begins.index(low)
 
 
-def box_iou(predicted: Values, true: Values) -> np.ndarray:
-    """Intersection over union (N,) of boxes xyxy, whether or not the face was reported."""
-    a, b = predicted["bbox"].astype(np.float64), true["bbox"].astype(np.float64)
-    inside = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None).prod(axis=-1)
-    areas = [np.clip(box[:, 2:] - box[:, :2], 0, None).prod(axis=-1) for box in (a, b)]
-    return inside / np.maximum(areas[0] + areas[1] - inside, 1e-12)
+def _column(name: str, columns: Columns) -> np.ndarray:
+    return columns[name]
 
 
-def squared_corner_error(predicted: Values, true: Values) -> np.ndarray:
-    """Mean squared error (N,) of x0, y0, x1, y1, in the tracker's unit: frame edges at -1 and 1, so 0.02 is 1 %."""
-    size = np.concatenate([true["frame_size"], true["frame_size"]], axis=-1)
-    return np.mean((2 * (predicted["bbox"] - true["bbox"]) / size) ** 2, axis=-1)
+def _binned(name: str, low: float, columns: Columns) -> np.ndarray:
+    return np.where(in_yaw_bin(columns, low), columns[name], np.nan)
 
 
-def root_mean(errors: np.ndarray) -> float:
-    """The root of the mean, for errors that are squares."""
-    return float(np.sqrt(np.mean(errors)))
+def _balanced(name: str, columns: Columns) -> np.ndarray:
+    return np.stack([_binned(name, low, columns) for low, _ in YAW_BINS])
 
 
-def _yaw_between(low: float, high: float) -> Callable[[Values], np.ndarray]:
-    def chosen(true: Values) -> np.ndarray:
-        yaw = np.abs(aflw_degrees(true["quat"])[:, 1])
-        return (yaw >= low) & (yaw < high)
-
-    return chosen
+def _area(name: str, limit: float, columns: Columns) -> np.ndarray:
+    # a sample's share of the area under the cumulative distribution: the part of 0..limit that lies beyond its error
+    return np.clip(1 - columns[name] / limit, 0, 1)
 
 
-def _ones(predicted: Values, true: Values) -> np.ndarray:
-    return np.ones(len(next(iter(true.values()))))
+def _above(name: str, limit: float, columns: Columns) -> np.ndarray:
+    return np.where(np.isnan(columns[name]), np.nan, columns[name] > limit)
+
+
+def _within(name: str, sigmas: float, columns: Columns) -> np.ndarray:
+    return np.where(np.isnan(columns[name]), np.nan, columns[name] <= sigmas)
+
+
+def _told_right(columns: Columns) -> np.ndarray:
+    return np.where(np.isnan(columns["face"]), np.nan, columns["face"] == columns["reported"])
+
+
+def _squared(name: str, columns: Columns) -> np.ndarray:
+    return columns[name] ** 2
+
+
+def _mean(name: str, title: str, unit: str, column: str = "", **options: Any) -> Metric:
+    column = column or name
+    return Metric(name, title, unit, partial(_column, column), (column,), **options)
+
+
+def _distribution(column: str, headline: str = "") -> Iterator[Metric]:
+    """What is told of an error whose distribution counts: mean, by yaw, area under the curve, share of failures."""
+    title, (limit, unit) = NAMES[column], LIMITS[column]
+    yield _mean(column, f"{title}, mean", unit, headline=headline)
+    for share, name, words in ((0.5, "median", "median"), (0.95, "p95", "95th percentile")):
+        yield _mean(f"{column}_{name}", f"{title}, {words}", unit, column, quantile=share)
+    needs = ("true_yaw", column)
+    for low, high in YAW_BINS:
+        words = f"{title}, |yaw| {low} to {high}" + (" and beyond" if (low, high) == YAW_BINS[-1] else "")
+        yield Metric(f"{column}_yaw_{low}_{high}", words, unit, partial(_binned, column, low), needs)
+    yield Metric(f"{column}_balanced", f"{title}, plain mean of the yaw bins", unit, partial(_balanced, column), needs)
+    span = f"0 to {limit}{' ' * (unit != '%')}{unit}"
+    curve = partial(_area, column, limit)
+    yield Metric(f"{column}_auc_{limit}", f"{title}, area under its distribution {span}", "share", curve, (column,))
+    failed = partial(_above, column, limit)
+    yield Metric(f"{column}_fail_{limit}", f"{title}, share beyond {span[5:]}", "share", failed, (column,))
+
+
+def _calibration() -> Iterator[Metric]:
+    for sigmas in SIGMAS:
+        for name in CALIBRATED:
+            title = f"{name} errors within {sigmas} predicted deviations"
+            share = partial(_within, f"{name}_sigmas", sigmas)
+            yield Metric(f"{name}_{sigmas}s", title, "share", share, (f"{name}_sigmas",))
 
 
 def _table(*rows: Metric) -> dict[str, Metric]:
     return {row.name: row for row in rows}
 
 
-def _calibration() -> Iterator[Metric]:
-    for sigmas in SIGMAS:
-        for name, (tril, component) in CALIBRATED.items():
-            share = partial(_within, sigmas, tril, component)
-            yield Metric(f"{name}_{sigmas}s", "share", share, (_FORETOLD[tril][0], tril))
-
-
-def _within(sigmas: float, tril: str, component: int | None, predicted: Values, true: Values) -> np.ndarray:
-    offset = _FORETOLD[tril][1](predicted, true)
-    if component is None:
-        away = mahalanobis(offset, predicted[tril])
-    else:
-        away = deviations_off(offset, predicted[tril])[:, component]
-    return (away <= sigmas).astype(np.float64)
-
-
-YAW_BINS = ((0, 30), (30, 60), (60, 100))  # degrees; the protocol of AFLW2000-3D ends at 99
-
-POSE = _table(
-    Metric("yaw", "degrees", lambda p, t: angle_errors(p, t)[:, 1], ("quat",)),
-    Metric("pitch", "degrees", lambda p, t: angle_errors(p, t)[:, 0], ("quat",)),
-    Metric("roll", "degrees", lambda p, t: angle_errors(p, t)[:, 2], ("quat",)),
-    Metric("average", "degrees", lambda p, t: angle_errors(p, t).mean(axis=-1), ("quat",)),
-    Metric("geodesic_mean", "degrees", geodesic_error, ("quat",)),
-    Metric("geodesic_median", "degrees", geodesic_error, ("quat",), np.median),
-    *(
-        Metric(f"geodesic_yaw_{low}_{high}", "degrees", geodesic_error, ("quat",), where=_yaw_between(low, high))
-        for low, high in YAW_BINS
-    ),
-    Metric("nme", "%", nme_bbox, ("landmarks",)),
-    Metric("n", "samples", _ones, ("quat",), np.sum, digits=0),
-)
-
-# The factor that foretells an error: whose error, and how it is taken.
-_FORETOLD = {"rotaxis_scales_tril": ("quat", rotation_offset), "pos_size_scales_tril": ("pos_size", pos_size_offset)}
-# The errors that are foretold: by which factor, and which component of it; None is all three at once. Rotations are
-# about the head's own axes: left-right, down, forward.
-CALIBRATED: dict[str, tuple[str, int | None]] = {
-    "pitch": ("rotaxis_scales_tril", 0),
-    "yaw": ("rotaxis_scales_tril", 1),
-    "roll": ("rotaxis_scales_tril", 2),
-    "rotation": ("rotaxis_scales_tril", None),
-    "x": ("pos_size_scales_tril", 0),
-    "y": ("pos_size_scales_tril", 1),
-    "size": ("pos_size_scales_tril", 2),
-    "pos_size": ("pos_size_scales_tril", None),
-}
-SIGMAS = (1, 2)
 CALIBRATION = _table(*_calibration())  # shares of the errors within so many predicted standard deviations
-
+POSE = _table(
+    *(_mean(name, f"{name} error", "degrees", f"{name}_error", headline=name) for name in ("yaw", "pitch", "roll")),
+    _mean("average", "mean of the three", "degrees", headline="average"),
+    *_distribution("geodesic", "geodesic"),
+    *_distribution("nme2d", "nme"),
+    *_distribution("nme3d"),
+    _mean("position", "position error", "head radii", digits=4),
+    _mean("size", "size error", "head radii", digits=4),
+    _mean("iou", "IoU of the next frame's box", "share", digits=4),
+)
+_TOLD = ("face", "reported")
 LOCALIZER = _table(
-    Metric("accuracy", "share", face_hit, ("face",), digits=4),
-    Metric("iou", "share", box_iou, ("bbox",), digits=4),
-    Metric("corner_rmse", "-1..1 over the frame", squared_corner_error, ("bbox", "frame_size"), root_mean, digits=4),
-    Metric("n", "samples", _ones, ("face",), np.sum, digits=0),
-    Metric("n_faces", "samples", _ones, ("bbox",), np.sum, digits=0),
+    Metric("accuracy", "face or no face told right", "share", _told_right, _TOLD, headline="accuracy", digits=4),
+    _mean("iou", "IoU of the box, where there is a face", "share", headline="iou", digits=4),
+    Metric(
+        "corner_rmse",
+        "root mean square error of the box's edges",
+        "-1..1 over the frame",
+        partial(_squared, "corner"),
+        ("corner",),
+        finish=np.sqrt,
+        digits=4,
+    ),
 )
 
 
-def measure(table: Mapping[str, Metric], predicted: Values, true: Values, masks: Values | None = None) -> dict:
-    """Every metric of ``table`` that the two sides allow, rounded, in the table's order.
-
-    masks: for a true field, which samples (N,) have it; a field not named there is known of all. A metric is left out
-    where a field is missing altogether or no sample counts. Raises ValueError if the two sides differ in length.
-    """
-    lengths = [{name: len(value) for name, value in side.items()} for side in (predicted, true)]
-    if len({length for side in lengths for length in side.values()}) > 1:
-        raise ValueError(f"predicted and true values differ in their number of samples: {lengths[0]}, {lengths[1]}")
-    found = {}
-    for row in table.values():
-        if set(row.needs) - _ONLY_PREDICTED - set(true) or set(row.needs) - _ONLY_TRUE - set(predicted):
-            continue
-        chosen = _chosen(row, true, masks or {})
-        if chosen.any():
-            sides = ({name: value[chosen] for name, value in side.items()} for side in (predicted, true))
-            value = round(float(row.summary(row.error(*sides))), row.digits)
-            found[row.name] = value if row.digits else int(value)
-    return found
+def draw(table: Mapping[str, Metric], columns: Columns, resamples: Resamples) -> dict[str, np.ndarray]:
+    """Every figure that the columns allow, (1 + draws,): of the samples themselves, then of each draw."""
+    rows = [row for row in table.values() if not set(row.needs) - set(columns)]
+    values = {row.name: np.atleast_2d(row.values(columns)).astype(np.float64) for row in rows}
+    rows = [row for row in rows if np.all(np.any(~np.isnan(values[row.name]), axis=1))]
+    means = _means({row.name: values[row.name] for row in rows if row.quantile is None}, resamples)
+    return {
+        row.name: row.finish(means[row.name])
+        if row.quantile is None
+        else np.mean([resamples.quantile(part, row.quantile) for part in values[row.name]], axis=0)
+        for row in rows
+    }
 
 
-_ONLY_TRUE = {"frame_size"}  # (N, 2) width and height in px: known, never predicted
-_ONLY_PREDICTED = {"rotaxis_scales_tril", "pos_size_scales_tril"}  # how sure a net is: (N, 3, 3) radians, px
+def _means(values: Mapping[str, np.ndarray], resamples: Resamples) -> dict[str, np.ndarray]:
+    """The mean of each (K, N)'s K means, all at one go: the draws are read once."""
+    if not values:
+        return {}
+    found = resamples.means(np.concatenate(list(values.values())))
+    ends = np.cumsum([len(part) for part in values.values()])[:-1]
+    return {name: part.mean(axis=0) for name, part in zip(values, np.split(found, ends), strict=True)}
 
 
-def _chosen(row: Metric, true: Values, masks: Values) -> np.ndarray:
-    chosen = np.ones(len(next(iter(true.values()))), bool)
-    for name in row.needs:
-        chosen &= masks.get(name, True)
-    return chosen & row.where(true) if row.where else chosen
+def measure(table: Mapping[str, Metric], columns: Columns, resamples: Resamples) -> dict[str, Figure]:
+    """Every figure that the columns allow, rounded, with its interval, in the table's order."""
+    return {
+        name: figure(table[name], draws, columns, resamples) for name, draws in draw(table, columns, resamples).items()
+    }
+
+
+def figure(row: Metric, draws: np.ndarray, columns: Columns, resamples: Resamples) -> Figure:
+    """A figure of `draw`, or a difference of two such, as it is written."""
+    known = np.any(~np.isnan(np.atleast_2d(row.values(columns))), axis=0)
+    bounds = interval(draws) if resamples.groups_of(known) > 1 else None
+    low, high = (None, None) if bounds is None else (round(bound, row.digits) for bound in bounds)
+    return Figure(round(float(draws[0]), row.digits), low, high, int(known.sum()))

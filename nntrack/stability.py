@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nntrack import evaluation
-from nntrack.protocols import NOISE, STABILITY
+from nntrack.protocols import NOISE, STABILITY, Given, landmark_square
 from nntrack.rotations import geodesic_distance, mean_quat, quat_conjugate, quat_multiply, quat_to_rotvec
 from nntrack.runtime import PoseModel
 from nntrack.store import Stored
@@ -78,9 +78,10 @@ def evaluate_stability(
     Returns ``{"<name>_<row>": {spread: value, "n": faces, "views": of each}}``. Raises ValueError if the dataset is
     empty or its samples lack landmarks or size.
     """
-    evaluation.check_known(stored, ("landmarks", "pos_size"))
+    every = np.arange(len(stored))
+    evaluation.check_known(stored, ("landmarks", "pos_size"), every)
     chosen = np.unique(np.linspace(0, len(stored) - 1, settings["stability"]["faces"]).round().astype(int))
-    rois = evaluation.crop_rois(stored, "bbox", settings)
+    rois = landmark_square(stored, every, Given(settings))
 
     def spreads(index: int) -> np.ndarray:
         rng = np.random.default_rng([seed, *stored.strings["name"][index].encode()])

@@ -1,33 +1,48 @@
-"""Measure an ONNX file in Opentrack's format, ours or any other, on a converted dataset."""
+"""Measure a net, ours or any other in Opentrack's format, on a converted dataset."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nntrack import config, evaluation, runtime
+from nntrack import config, evaluation, nets, runtime, splits
+from nntrack.protocols import Given
 from nntrack.store import Stored
 from stages._run import run
 
 
 def main(
-    model: Annotated[Path, typer.Argument(help="ONNX file of a pose net or a localizer")],
+    model: Annotated[Path, typer.Argument(help="ONNX file, or checkpoint of a training of ours (its folder will do)")],
     dataset: Annotated[Path, typer.Argument(help="HDF5 file to measure on")],
-    out: Annotated[Path, typer.Argument(help="JSON file to write")],
-    name: Annotated[str | None, typer.Option(help="what the model is called; default: the ONNX file's name")] = None,
-    picture: Annotated[Path | None, typer.Option(help="JPEG of predictions drawn on samples, to write too")] = None,
+    out: Annotated[Path, typer.Argument(help="JSON file for the chief figures")],
+    detail: Annotated[Path | None, typer.Option(help="JSON file for all figures with their intervals")] = None,
+    errors: Annotated[Path | None, typer.Option(help="folder for the errors of every sample, as CSV")] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="JSON file of held-out groups, where a protocol asks for it")
+    ] = None,
+    localizer: Annotated[Path | None, typer.Option(help="net that finds the faces of photos without a box")] = None,
+    name: Annotated[str | None, typer.Option(help="what the model is called; default: its file's name")] = None,
 ) -> None:
-    """Measure MODEL on DATASET. A dataset that is switched off gives an empty section, and says so."""
-    settings = config.load().evaluate.model_dump()
-    net, stored = runtime.load(model), Stored(dataset)
-    results = {}
+    """Measure MODEL on DATASET. A dataset that is switched off gives a count of 0, and says so."""
+    params = config.load()
+    net, stored = nets.load(model), Stored(dataset)
+    name = name or nets.name_of(model)
+    given = Given(
+        params.evaluate.model_dump(),
+        splits.load(split) if split else None,
+        runtime.LocalizerModel(localizer) if localizer else None,
+    )
     if len(stored):
-        results = evaluation.evaluate(net, stored, name or model.stem, settings)
+        measured = evaluation.evaluate(net, stored, given, title=name)
     else:
+        measured = {}
         print(f"{dataset} holds no samples: nothing was measured on it")
-    evaluation.write_results(out, stored, results)
-    if picture is not None:
-        evaluation.draw_predictions(net, stored, settings, picture)
+    figures = {protocol: rows.figures(params.seed) for protocol, rows in measured.items()}
+    evaluation.write_json(out, evaluation.headline(measured, figures, stored))
+    if detail:
+        evaluation.write_json(detail, evaluation.detail(measured, figures, stored, name))
+    if errors:
+        evaluation.write_errors(errors, stored, measured)
 
 
 if __name__ == "__main__":

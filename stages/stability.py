@@ -26,7 +26,7 @@ def main(
         results = stability.evaluate_stability(net, stored, name or model.stem, settings, params.seed)
     else:
         print(f"{dataset} holds no samples: nothing was measured on it")
-    evaluation.write_results(out, stored, results)
+    evaluation.write_json(out, {dataset.stem: results, "source": evaluation.source_of(stored)})
 
 
 if __name__ == "__main__":

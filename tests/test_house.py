@@ -12,19 +12,21 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"rotations", "affine", "landmarks", "reference", "contract", "config"},
+    {"rotations", "affine", "landmarks", "reference", "contract", "config", "resampling"},
     {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"}
-    | {"facekit"},
+    | {"facekit", "errors", "perspective"},
     {"store", "readers", "parts", "shapes", "clutter"},
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"}
     | {"kernels"},
     {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute"},
     {"networks", "metrics", "protocols", "losses", "fitting", "render"},
-    {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"},
+    {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
+    | {"comparison", "nets"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
 # client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
-# found through one door, and a scan is fitted before it is one. Shaking is measured on the windows of the evaluation.
+# found through one door, and a scan is fitted before it is one. Shaking is measured on the faces that the evaluation
+# measures on, two nets are compared by it, and a checkpoint is exported before it is measured.
 NEIGHBOURS = {
     ("affine", "rotations"),
     ("affine", "landmarks"),
@@ -39,6 +41,8 @@ NEIGHBOURS = {
     ("heads", "scan"),
     ("scan", "scanfit"),
     ("stability", "evaluation"),
+    ("comparison", "evaluation"),
+    ("nets", "export"),
 }
 
 MODULES = sorted((ROOT / "nntrack").rglob("*.py"))

@@ -33,7 +33,7 @@ def test_photos_are_read_as_the_reader_reads_them(archive, tmp_path):
 def test_a_net_that_knows_nothing_errs_by_the_labels(archive, tmp_path):
     found = list(real_photos.photos(archive))
     model = PoseModel(onnx_files.pose(tmp_path / "still.onnx"))
-    angles = np.abs(real_photos.metrics.aflw_degrees(np.stack([quat for _, quat, _ in found])))
+    angles = np.abs(real_photos.errors.aflw_degrees(np.stack([quat for _, quat, _ in found])))
     assert float(real_photos.pose_error(model, found, 1.2)) == pytest.approx(angles.mean(), abs=0.006)
 
 
