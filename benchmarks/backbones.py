@@ -24,6 +24,7 @@ from benchmarks.training import DATA, FACE, SPLIT, Net, Steppers, make_task
 from nntrack import config, contract, evaluation, export, fitting, networks, splits, training
 from nntrack.backbones import BACKBONES
 from nntrack.fitting import Run
+from nntrack.protocols import Given
 from nntrack.runtime import PoseModel
 from nntrack.store import Stored, read_attributes
 from stages._run import run
@@ -92,8 +93,9 @@ def measured(model: PoseModel, faces: Stored, settings: dict) -> dict:
         start = time.perf_counter()
         model.run(picture)
         times.append(1e3 * (time.perf_counter() - start))
-    (figures,) = evaluation.evaluate_pose(model, faces, "net", settings, ("bbox",)).values()
-    errors = {name: figures[name] for name in ("average", "geodesic_median")}
+    (found,) = evaluation.evaluate(model, faces, Given(settings), ("bbox",)).values()
+    figures = found.figures(seed=0)
+    errors = {name: figures[name].value for name in ("average", "geodesic_median")}
     return {"latency_ms": round(statistics.median(times), 2), **errors}
 
 

@@ -137,7 +137,11 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
 
 
 def write_errors(folder: str | os.PathLike[str], stored: Stored, measured: Mapping[str, Errors]) -> None:
-    """Write ``<dataset>_<protocol>.csv``, one row per sample; what is not known of a sample is left empty."""
+    """Write ``<dataset>_<protocol>.csv``, one row per sample; what is not known of a sample is left empty.
+
+    The folder is there even if nothing was measured.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
     for name, rows in measured.items():
         with replacing(Path(folder) / f"{Path(stored.path).stem}_{name}.csv") as partial:
             with open(partial, "w", encoding="utf-8", newline="") as stream:

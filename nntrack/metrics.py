@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import gammainc
 
 from nntrack.errors import FORETOLD
-from nntrack.resampling import Resamples, interval
+from nntrack.resampling import DRAWS, LEVEL, Resamples, interval
 
 Columns = Mapping[str, np.ndarray]
 
@@ -40,7 +40,11 @@ class Metric:
 
 
 class Figure(NamedTuple):
-    """A figure, its 95 % interval (None where one group of samples is all there is), and how many samples it is of."""
+    """A figure, its 95 % interval, and how many samples it is of.
+
+    low, high: None where all draws agree, as they do where one group is all there is, or where what is counted never
+    occurred: of the world beyond the samples they then tell nothing.
+    """
 
     value: float
     low: float | None
@@ -56,11 +60,12 @@ YAW_BINS = (
 LIMITS = {"geodesic": (20, "degrees"), "nme2d": (10, "%"), "nme3d": (10, "%")}  # where the error distributions end
 NAMES = {
     "geodesic": "geodesic error",
-    "nme2d": "NME 2D by the root of the landmark box's area",
-    "nme3d": "NME 3D by the root of the landmark box's area",
+    "nme2d": "NME 2D by sqrt(w h) of the landmarks' box",
+    "nme3d": "NME 3D by sqrt(w h) of the landmarks' box",
 }
 CALIBRATED = FORETOLD  # errors that the net itself foretells: by which factor, which component; None is all three
 SIGMAS = (1, 2)
+INTERVAL = f"bootstrap {LEVEL:.0%} intervals, of {DRAWS} draws of photos or persons"
 
 
 def expected_share(sigmas: float, dimensions: int) -> float:
@@ -120,7 +125,7 @@ def _distribution(column: str, headline: str = "") -> Iterator[Metric]:
         yield _mean(f"{column}_{name}", f"{title}, {words}", unit, column, quantile=share)
     needs = ("true_yaw", column)
     for low, high in YAW_BINS:
-        words = f"{title}, |yaw| {low} to {high}" + (" and beyond" if (low, high) == YAW_BINS[-1] else "")
+        words = f"{title}, yaw {low} to {high} either way" + (" and beyond" if (low, high) == YAW_BINS[-1] else "")
         yield Metric(f"{column}_yaw_{low}_{high}", words, unit, partial(_binned, column, low), needs)
     yield Metric(f"{column}_balanced", f"{title}, plain mean of the yaw bins", unit, partial(_balanced, column), needs)
     span = f"0 to {limit}{' ' * (unit != '%')}{unit}"
@@ -133,7 +138,7 @@ def _distribution(column: str, headline: str = "") -> Iterator[Metric]:
 def _calibration() -> Iterator[Metric]:
     for sigmas in SIGMAS:
         for name in CALIBRATED:
-            title = f"{name} errors within {sigmas} predicted deviations"
+            title = f"{name} errors within {sigmas} predicted deviation{'s' * (sigmas > 1)}"
             share = partial(_within, f"{name}_sigmas", sigmas)
             yield Metric(f"{name}_{sigmas}s", title, "share", share, (f"{name}_sigmas",))
 
@@ -194,14 +199,12 @@ def _means(values: Mapping[str, np.ndarray], resamples: Resamples) -> dict[str, 
 
 def measure(table: Mapping[str, Metric], columns: Columns, resamples: Resamples) -> dict[str, Figure]:
     """Every figure that the columns allow, rounded, with its interval, in the table's order."""
-    return {
-        name: figure(table[name], draws, columns, resamples) for name, draws in draw(table, columns, resamples).items()
-    }
+    return {name: figure(table[name], draws, columns) for name, draws in draw(table, columns, resamples).items()}
 
 
-def figure(row: Metric, draws: np.ndarray, columns: Columns, resamples: Resamples) -> Figure:
+def figure(row: Metric, draws: np.ndarray, columns: Columns) -> Figure:
     """A figure of `draw`, or a difference of two such, as it is written."""
     known = np.any(~np.isnan(np.atleast_2d(row.values(columns))), axis=0)
-    bounds = interval(draws) if resamples.groups_of(known) > 1 else None
+    bounds = interval(draws)
     low, high = (None, None) if bounds is None else (round(bound, row.digits) for bound in bounds)
     return Figure(round(float(draws[0]), row.digits), low, high, int(known.sum()))

@@ -28,10 +28,6 @@ class Resamples:
             drawn = generator.integers(self.groups, size=self.groups) if self.groups else []
             row[:] = np.bincount(drawn, minlength=self.groups)
 
-    def groups_of(self, chosen: np.ndarray) -> int:
-        """How many groups the chosen samples (N,) bool belong to."""
-        return len(np.unique(self._group[chosen]))
-
     def means(self, values: np.ndarray) -> np.ndarray:
         """Means of values (K, N), what is not a number left out: (K, 1 + draws); NaN where a draw has none of them."""
         known = ~np.isnan(values)
@@ -68,9 +64,9 @@ def _counted_quantile(values: np.ndarray, counts: np.ndarray, share: float) -> n
 
 
 def interval(draws: np.ndarray) -> tuple[float, float] | None:
-    """The percentile interval of a figure (1 + draws,); None if there are no draws to tell it from."""
+    """The percentile interval of a figure (1 + draws,); None if the draws do not differ, but for rounding."""
     known = draws[1:][~np.isnan(draws[1:])]
-    if not len(known):
+    if not len(known) or np.ptp(known) < 1e-9:
         return None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

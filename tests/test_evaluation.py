@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import subprocess
@@ -10,37 +11,32 @@ import pytest
 import scipy.io
 from scipy.spatial.transform import Rotation
 
-from nntrack import evaluation, images, landmarks, store
+from nntrack import evaluation, images, metrics, nets, networks, protocols, store
+from nntrack.protocols import Given
+from nntrack.resampling import Resamples
 from nntrack.runtime import LocalizerModel, PoseModel
 from nntrack.sample import Sample
-from tests import onnx_files
+from tests import onnx_files, stores
+from tests.stores import FRONTAL
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {"bbox_scale": 1.2, "center_crop": 0.6}
-FRONTAL = np.array([0, 0, 0, 1.0])
+GIVEN = Given(SETTINGS)
+YAWS = np.array([10.0, -20, 40, 80])
 
 
-def write_posed(path, quats, rng, source="synthetic", reader="aflw2k"):
-    def samples():
-        for i, quat in enumerate(quats):
-            points = rng.uniform(150, 250, (68, 3))
-            labels = {"quat": np.asarray(quat, float), "landmarks": points, "face": np.float32(1)}
-            yield Sample(rng.integers(0, 255, (450, 450)).astype(np.uint8), f"photo {i}", f"photo {i}", labels)
-
-    store.write(path, samples(), {"source": source, "reader": reader})
-    return store.Stored(path)
+def turned(path, rng, **options):
+    return stores.posed(path, Rotation.from_euler("y", YAWS[:, None], degrees=True).as_quat(), rng, **options)
 
 
-def write_faces(path, faces, rng):
-    """Frames of two subsets; a face fills the middle half."""
-
-    def samples():
-        for i, (face, subset) in enumerate(faces):
-            labels = {"face": np.float32(face)} | ({"bbox": np.array([72, 56, 216, 168.0])} if face else {})
-            yield Sample(np.zeros((224, 288), np.uint8), f"frame {i}", f"frame {i}", labels, subset=subset)
-
-    store.write(path, samples(), {"source": "synthetic"})
-    return store.Stored(path)
+def read_csv(path):
+    """Columns of numbers, NaN where a cell is empty; names and groups as they are."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    texts = ("name", "group")
+    return {
+        name: np.array([row[name] if name in texts else float(row[name] or "nan") for row in rows]) for name in rows[0]
+    }
 
 
 def real_photos(path):
@@ -56,81 +52,122 @@ def real_photos(path):
             yield Sample(images.decode_grey(archive.read(name)), name, name, values)
 
 
-def test_protocols_cut_what_they_say(tmp_path, rng):
-    stored = write_posed(tmp_path / "a.h5", [FRONTAL] * 3, rng)
-    boxes = landmarks.landmark_box(stored.labels["landmarks"])
-    rois = evaluation.crop_rois(stored, "bbox", SETTINGS)
-    assert np.allclose((rois[:, :2] + rois[:, 2:]) / 2, (boxes[:, :2] + boxes[:, 2:]) / 2, atol=1e-3)
-    assert np.allclose(rois[:, 2:] - rois[:, :2], 1.2 * (boxes[:, 2:] - boxes[:, :2]).max(1)[:, None], atol=1e-3)
-    assert np.array_equal(evaluation.crop_rois(stored, "center", SETTINGS), [[90, 90, 360, 360]] * 3)
-
-
 def test_a_frontal_net_errs_by_the_labels_angles(tmp_path, rng):
-    yaws = np.array([10.0, -20, 40, 80])
-    stored = write_posed(tmp_path / "aflw2k.h5", Rotation.from_euler("y", yaws[:, None], degrees=True).as_quat(), rng)
-    results = evaluation.evaluate_pose(PoseModel(onnx_files.pose(tmp_path / "a.onnx")), stored, "still", SETTINGS)
-    assert list(results) == ["still_bbox", "still_center"]
-    for row in results.values():
-        assert row["yaw"] == row["geodesic_mean"] == pytest.approx(37.5, abs=1e-3)
+    stored = turned(tmp_path / "aflw2k.h5", rng)
+    measured = evaluation.evaluate(PoseModel(onnx_files.pose(tmp_path / "a.onnx")), stored, GIVEN)
+    assert list(measured) == ["bbox", "center"]
+    for rows in measured.values():
+        row = {name: figure.value for name, figure in rows.figures(seed=0).items()}
+        assert row["yaw"] == row["geodesic"] == pytest.approx(37.5, abs=1e-3)
         assert row["average"] == pytest.approx(12.5, abs=1e-3) and row["pitch"] == row["roll"] == 0
         assert row["geodesic_median"] == pytest.approx(30, abs=1e-3)
-        assert [row[f"geodesic_yaw_{b}"] for b in ("0_30", "30_60", "60_100")] == pytest.approx([15, 40, 80], abs=1e-3)
-        assert row["n"] == 4 and "nme" not in row
-
-
-def test_crops_are_not_cut_as_photos_are(tmp_path, rng):
-    stored = write_posed(tmp_path / "300wlp.h5", [FRONTAL], rng, reader="300wlp")
-    results = evaluation.evaluate_pose(PoseModel(onnx_files.pose(tmp_path / "a.onnx")), stored, "still", SETTINGS)
-    assert list(results) == ["still_bbox"]
+        assert [row[f"geodesic_yaw_{b}"] for b in ("0_30", "30_60", "60_90")] == pytest.approx([15, 40, 80], abs=1e-3)
+        assert row["geodesic_balanced"] == pytest.approx(45, abs=1e-3) and "nme2d" not in row
+        assert np.allclose(rows.columns["true_yaw"], YAWS, atol=1e-3) and np.all(rows.columns["yaw"] == 0)
 
 
 def test_landmarks_in_the_right_place_have_no_error(tmp_path, rng):
-    stored = write_posed(tmp_path / "a.h5", [FRONTAL], rng)
-    square = images.client_square(evaluation.crop_rois(stored, "bbox", SETTINGS)[0])
+    stored = stores.posed(tmp_path / "a.h5", [FRONTAL], rng)
+    square = images.client_square(protocols.landmark_square(stored, np.array([0]), GIVEN)[0])
     half = (square[2] - square[0]) / 2
     shift = [*((square[:2] + square[2:]) / 2), 0]
     told = ((stored.labels["landmarks"] - shift) / half).astype(np.float32)
     model = PoseModel(onnx_files.pose(tmp_path / "a.onnx", landmarks=told))
-    results = evaluation.evaluate_pose(model, stored, "a", SETTINGS, ("bbox",))
-    assert results["a_bbox"]["nme"] == 0
+    (found,) = evaluation.evaluate(model, stored, GIVEN, ("bbox",)).values()
+    assert found.columns["nme2d"] == found.columns["nme3d"] == pytest.approx(0, abs=1e-4)
+
+
+def test_held_out_samples_alone_are_measured(tmp_path, rng):
+    stored = stores.posed(tmp_path / "300wlp.h5", [FRONTAL] * 6, rng, reader="300wlp", views=2)
+    model = PoseModel(onnx_files.pose(tmp_path / "a.onnx"))
+    (found,) = evaluation.evaluate(model, stored, Given(SETTINGS, {"300wlp": ["person 2"]})).values()
+    assert found.index.tolist() == [4, 5] and found.name.tolist() == ["photo 4", "photo 5"]
+    with pytest.raises(ValueError, match="has no sample of 'held-out photos"):
+        evaluation.evaluate(model, stored, Given(SETTINGS, {"300wlp": []}))
 
 
 def test_the_localizer_is_measured_on_the_held_out_subset(tmp_path, rng):
     faces = [(1, "val")] * 3 + [(0, "val")] + [(0, "train")] * 5
-    stored = write_faces(tmp_path / "widerface.h5", faces, rng)
+    stored = stores.framed(tmp_path / "widerface.h5", faces, rng)
     model = LocalizerModel(onnx_files.localizer(tmp_path / "a.onnx", logit_box=[[3, -0.5, -0.5, 0.5, 0.5]]))
-    found = evaluation.evaluate_localizer(model, stored, "a")
-    assert found == {"a_val": {"accuracy": 0.75, "iou": 1, "corner_rmse": 0, "n": 4, "n_faces": 3}}
-    with pytest.raises(ValueError, match="no sample of the subset 'val'"):
-        evaluation.evaluate_localizer(model, write_faces(tmp_path / "b.h5", [(1, "train")], rng), "a")
+    (found,) = evaluation.evaluate(model, stored, GIVEN).values()
+    assert found.index.tolist() == [0, 1, 2, 3] and np.array_equal(np.isnan(found.columns["iou"]), [0, 0, 0, 1])
+    figures = {name: (figure.value, figure.n) for name, figure in found.figures(seed=0).items()}
+    assert figures == {"accuracy": (0.75, 4), "iou": (1, 3), "corner_rmse": (0, 3)}
+    with pytest.raises(ValueError, match="has no sample of 'photos kept apart by the authors'"):
+        evaluation.evaluate(model, stores.framed(tmp_path / "b.h5", [(1, "train")], rng), GIVEN)
 
 
-def test_results_carry_the_dataset_and_its_source(tmp_path, rng):
-    stored = write_posed(tmp_path / "aflw2k.h5", [FRONTAL], rng, source="real")
-    evaluation.write_results(tmp_path / "out/a.json", stored, {"x_bbox": {"yaw": 1.5}})
-    written = (tmp_path / "out/a.json").read_text()
-    assert json.loads(written) == {"aflw2k": {"x_bbox": {"yaw": 1.5}}, "source": "real"}
-    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out/a.json"]
+@pytest.mark.parametrize("net", ["pose", "localizer"])
+def test_every_figure_can_be_made_again_of_the_csv(tmp_path, rng, net):
+    if net == "pose":
+        stored = turned(tmp_path / "a.h5", rng, views=2)
+        told = rng.uniform(-1, 1, (1, 68, 3)).astype(np.float32)
+        model = PoseModel(onnx_files.pose(tmp_path / "a.onnx", landmarks=told))
+    else:
+        stored = stores.framed(tmp_path / "a.h5", [(i % 2, "val") for i in range(9)], rng)
+        model = LocalizerModel(onnx_files.localizer(tmp_path / "a.onnx"))
+    measured = evaluation.evaluate(model, stored, GIVEN)
+    evaluation.write_errors(tmp_path / "errors", stored, measured)
+    for protocol, rows in measured.items():
+        read = read_csv(tmp_path / f"errors/a_{protocol}.csv")
+        assert list(read) == ["index", "name", *evaluation.COLUMNS[net], "group"]
+        again = metrics.measure(evaluation.METRICS[net], read, Resamples(read["group"], np.random.default_rng(7)))
+        assert again == rows.figures(seed=7) and set(again) == set(evaluation.METRICS[net])
 
 
-def test_pictures_are_drawn_and_repeat(tmp_path, rng):
-    stored = write_posed(tmp_path / "a.h5", [FRONTAL] * 4, rng)
-    model = PoseModel(onnx_files.pose(tmp_path / "a.onnx"))
-    for name in ("a.jpg", "b.jpg"):
-        evaluation.draw_predictions(model, stored, SETTINGS, tmp_path / name, 3)
-    assert (tmp_path / "a.jpg").read_bytes() == (tmp_path / "b.jpg").read_bytes()
-    assert images.decode_grey((tmp_path / "a.jpg").read_bytes()).shape == (225, 675)
+def test_protocols_on_the_same_samples_are_drawn_alike(tmp_path, rng):
+    measured = evaluation.evaluate(
+        PoseModel(onnx_files.pose(tmp_path / "a.onnx")), turned(tmp_path / "a.h5", rng), GIVEN
+    )
+    one, other = (rows.figures(seed=3)["yaw"] for rows in measured.values())
+    assert one == other and one.low < one.value < one.high
+    drawn = [measured["bbox"].resamples(seed).means(measured["bbox"].columns["geodesic"][None]) for seed in (3, 4)]
+    assert not np.array_equal(*drawn)
+
+
+def test_headline_and_detail_carry_counts_and_source(tmp_path, rng):
+    stored = turned(tmp_path / "a.h5", rng, source="real", views=2)
+    measured = evaluation.evaluate(PoseModel(onnx_files.pose(tmp_path / "a.onnx")), stored, GIVEN)
+    figures = {name: rows.figures(seed=0) for name, rows in measured.items()}
+    chief = evaluation.headline(measured, figures, stored)
+    assert list(chief) == ["bbox", "center", "n", "source"] and chief["n"] == 4 and chief["source"] == "real"
+    assert list(chief["bbox"]) == ["yaw", "pitch", "roll", "average", "geodesic"]
+    whole = evaluation.detail(measured, figures, stored, "mine")
+    assert whole["model"] == "mine" and whole["source"] == "real"
+    row = whole["protocols"]["center"]
+    assert row["n"] == 4 and row["groups"] == 2 and list(row["metrics"]["yaw"]) == ["value", "low", "high", "n"]
+    assert row["metrics"]["yaw"]["value"] == chief["center"]["yaw"]
+
+
+def test_the_perspective_is_taken_out_where_the_camera_is_known(tmp_path, rng):
+    stored = stores.posed(tmp_path / "biwi.h5", [FRONTAL] * 2, rng, reader="biwi")
+    stored.labels["camera"] = np.tile([400.0, 400, 0, 0], (2, 1))
+    stored.masks["camera"] = np.ones(2, bool)
+    model = PoseModel(onnx_files.pose(tmp_path / "a.onnx", pos_size=[[0.0, 0.0, 0.5]]))
+    plain, corrected = evaluation.evaluate(model, stored, GIVEN).values()
+    # the window's centre is 200 px right and 190 px below the axis
+    away = np.degrees(np.arctan(np.hypot(200, 190) / 400))
+    assert np.all(plain.columns["geodesic"] == 0)
+    assert np.allclose(corrected.columns["geodesic"], away, atol=1e-3)
+    stored.masks["camera"][1] = False
+    with pytest.raises(ValueError, match="1 of 2 samples have no camera"):
+        evaluation.evaluate(model, stored, GIVEN, ("box_perspective",))
 
 
 def test_what_cannot_be_measured_says_why(tmp_path, rng):
     model = PoseModel(onnx_files.pose(tmp_path / "a.onnx"))
     with pytest.raises(ValueError, match=r"empty\.h5 holds no samples"):
-        evaluation.evaluate_pose(model, write_posed(tmp_path / "empty.h5", [], rng), "a", SETTINGS)
-    with pytest.raises(ValueError, match=r"2 of 2 samples have no quat; not a posed dataset"):
-        stored = write_faces(tmp_path / "w.h5", [(1, "val")] * 2, rng)
-        evaluation.evaluate_pose(model, stored, "a", SETTINGS)
+        evaluation.evaluate(model, stores.posed(tmp_path / "empty.h5", [], rng), GIVEN)
+    with pytest.raises(ValueError, match=r"2 of 2 samples have no quat, which is measured by"):
+        evaluation.evaluate(model, stores.framed(tmp_path / "w.h5", [(1, "val")] * 2, rng), GIVEN)
     with pytest.raises(ValueError, match=r"no protocol is called 'box'; known: bbox, center"):
-        evaluation.evaluate_pose(model, write_posed(tmp_path / "a.h5", [FRONTAL], rng), "a", SETTINGS, ("box",))
+        evaluation.evaluate(model, stores.posed(tmp_path / "a.h5", [FRONTAL], rng), GIVEN, ("box",))
+    nothing = LocalizerModel(onnx_files.localizer(tmp_path / "l.onnx", logit_box=[[-9, 0, 0, 1, 1]]))
+    stored = stores.framed(tmp_path / "b.h5", [(0, "")], rng, reader="biwi")
+    stored.masks["quat"][:] = True
+    with pytest.raises(ValueError, match="no face was found"):
+        evaluation.evaluate(model, stored, Given(SETTINGS, localizer=nothing), ("box",))
 
 
 def stage(*arguments):
@@ -138,32 +175,57 @@ def stage(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_the_stage_measures_any_file(tmp_path, rng):
-    write_posed(tmp_path / "mine.h5", [FRONTAL], rng)
-    model = onnx_files.pose(tmp_path / "net.onnx")
-    done = stage(model, tmp_path / "mine.h5", tmp_path / "out.json")
-    assert done.returncode == 0, done.stderr
-    written = json.loads((tmp_path / "out.json").read_text())
-    assert list(written["mine"]) == ["net_bbox", "net_center"] and written["mine"]["net_bbox"]["n"] == 1
+def files(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_an_empty_dataset_gives_an_empty_section(tmp_path, rng):
-    write_posed(tmp_path / "aflw2k.h5", [], rng)
+def test_the_stage_measures_any_file_and_repeats(tmp_path, rng):
+    turned(tmp_path / "mine.h5", rng)
     model = onnx_files.pose(tmp_path / "net.onnx")
-    out, picture = tmp_path / "out.json", tmp_path / "p.jpg"
-    done = stage(model, tmp_path / "aflw2k.h5", out, "--picture", picture)
+    for name in ("a", "b"):
+        out = tmp_path / name
+        options = ("--detail", out / "detail.json", "--errors", out / "errors")
+        done = stage(model, tmp_path / "mine.h5", out / "out.json", *options)
+        assert done.returncode == 0, done.stderr
+    found = files(tmp_path / "a")
+    assert list(found) == ["detail.json", "mine_bbox.csv", "mine_center.csv", "out.json"]
+    assert found == files(tmp_path / "b")
+    assert json.loads(found["detail.json"])["model"] == "net" and json.loads(found["out.json"])["n"] == 4
+
+
+def test_a_checkpoint_is_measured_as_its_export(tmp_path, rng):
+    turned(tmp_path / "300wlp.h5", rng, reader="300wlp")
+    (tmp_path / "split.json").write_text(json.dumps({"300wlp": ["person 1", "person 2"]}))
+    networks.save(
+        tmp_path / "pose" / nets.WEIGHTS, networks.PoseNet(networks.PoseConfig("diracnet", 0.25, "quat", 2, 1))
+    )
+    out = tmp_path / "out.json"
+    done = stage(tmp_path / "pose", tmp_path / "300wlp.h5", out, "--split", tmp_path / "split.json", "--detail", out)
     assert done.returncode == 0, done.stderr
-    assert json.loads(out.read_text())["aflw2k"] == {} and picture.exists()
-    assert "nothing was measured" in done.stdout
+    written = json.loads(out.read_text())
+    assert written["model"] == "pose" and written["protocols"]["bbox"]["n"] == 2
+
+
+def test_an_empty_dataset_gives_a_count_of_zero(tmp_path, rng):
+    stores.posed(tmp_path / "aflw2k.h5", [], rng)
+    out = tmp_path / "out"
+    options = ("--detail", out / "d.json", "--errors", out / "errors")
+    done = stage(onnx_files.pose(tmp_path / "net.onnx"), tmp_path / "aflw2k.h5", out / "a.json", *options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "a.json").read_text()) == {"n": 0, "source": "synthetic"}
+    assert json.loads((out / "d.json").read_text()) == {"model": "net", "source": "synthetic", "protocols": {}}
+    assert "nothing was measured" in done.stdout and (out / "errors").is_dir()
 
 
 def test_real_photos_prove_preprocessing_and_signs(tmp_path, shared):
     """A released net that nobody here trained: a wrong sign, axis or crop would cost it tens of degrees."""
-    store.write(tmp_path / "a.h5", real_photos(shared / "real/AFLW2000-3D.zip"), {"source": "real"})
+    store.write(tmp_path / "a.h5", real_photos(shared / "real/AFLW2000-3D.zip"), {"source": "real", "reader": "aflw2k"})
     model = PoseModel(shared / "opentrack/head-pose-0.4-small-int8.onnx")
-    results = evaluation.evaluate_pose(model, store.Stored(tmp_path / "a.h5"), "released", SETTINGS)
-    for row in results.values():
-        assert row["n"] == 8
+    measured = evaluation.evaluate(model, store.Stored(tmp_path / "a.h5"), GIVEN)
+    assert list(measured) == ["bbox", "center"]
+    for rows in measured.values():
+        row = {name: figure.value for name, figure in rows.figures(seed=0).items()}
+        assert len(rows.index) == 8
         # quantised nets round otherwise on other processors, and eight photos are few
         assert row["average"] == pytest.approx(2.2, abs=0.5)
         assert max(row["yaw"], row["pitch"], row["roll"]) < 4

@@ -2,158 +2,124 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from nntrack import metrics
+from nntrack import errors, metrics
+from nntrack.evaluation import METRICS
+from nntrack.resampling import Resamples
+from tests.test_errors import framed, posed
+
+NETS = [("pose", errors.POSE, posed), ("localizer", errors.LOCALIZER, framed)]
 
 
-def quats(rng, n=200):
-    return Rotation.random(n, random_state=rng).as_quat()
+def columns(table, make, rng, n=40, perfect=False):
+    true = make(rng, n)
+    predicted = true if perfect else make(rng, n)
+    return errors.measure(table, predicted, true, {"landmarks_depth": np.ones(n, bool)})
 
 
-def label_quat(pitch, yaw, roll):
-    return Rotation.from_euler("XYZ", [-pitch, yaw, roll], degrees=True).as_quat()[None]
+def alone(n, draws=50):
+    return Resamples([f"{i:05}" for i in range(n)], np.random.default_rng(0), draws)
 
 
-def posed(rng, n=40):
-    return {"quat": quats(rng, n), "landmarks": rng.uniform(0, 100, (n, 68, 3))}
+def values(table, found, draws=50):
+    return {name: figure.value for name, figure in metrics.measure(table, found, alone(40, draws)).items()}
 
 
-def told(rng, n=40):
-    tril = np.tril(rng.uniform(0.05, 0.3, (n, 3, 3)))
-    values = {"quat": quats(rng, n), "pos_size": rng.uniform(50, 100, (n, 3))}
-    return values | {"rotaxis_scales_tril": tril, "pos_size_scales_tril": 9 * tril}
+@pytest.mark.parametrize(("net", "table", "make"), NETS)
+def test_a_perfect_net_has_perfect_figures(net, table, make, rng):
+    found = values(METRICS[net], columns(table, make, rng, perfect=True))
+    assert list(found) == list(METRICS[net])
+    for name, value in found.items():
+        best = name in ("accuracy", "iou", *metrics.CALIBRATION) or "_auc_" in name
+        assert value == pytest.approx(float(best), abs=1e-3), name
 
 
-def framed(rng, n=40):
-    corner = rng.uniform(0, 100, (n, 2))
-    box = np.concatenate([corner, corner + rng.uniform(10, 100, (n, 2))], axis=1)
-    return {"face": (np.arange(n) % 2).astype(np.float32), "bbox": box, "frame_size": np.tile([288.0, 224.0], (n, 1))}
+@pytest.mark.parametrize(("net", "table", "make"), NETS)
+def test_every_figure_needs_what_it_declares_and_knows_no_order(net, table, make, rng):
+    found, order = columns(table, make, rng), rng.permutation(40)
+    whole = values(METRICS[net], found)
+    for name, row in METRICS[net].items():
+        assert set(row.needs) <= set(table) and "|" not in row.title, name
+        shuffled = {column: found[column][order] for column in row.needs}
+        assert values({name: row}, shuffled) == pytest.approx({name: whole[name]}, abs=10.0**-row.digits)
 
 
-TABLES = [(metrics.POSE, posed), (metrics.CALIBRATION, told), (metrics.LOCALIZER, framed)]
+@pytest.mark.parametrize(("net", "table", "make"), NETS)
+def test_every_figure_lies_in_its_interval_or_has_none(net, table, make, rng):
+    for name, row in metrics.measure(METRICS[net], columns(table, make, rng), alone(40, 400)).items():
+        assert (row.low is None) == (row.high is None), name
+        assert row.low is None or row.low <= row.value <= row.high, name
 
 
-@pytest.mark.parametrize(("table", "make"), TABLES)
-def test_a_perfect_net_has_no_error(table, make, rng):
-    true = make(rng)
-    found = metrics.measure(table, {k: v for k, v in true.items() if k != "frame_size"}, true)
-    assert list(found) == list(table)
-    right = {"n": 40, "n_faces": 40, "accuracy": 1, "iou": 1} | dict.fromkeys(metrics.CALIBRATION, 1)
-    assert found == pytest.approx({name: right.get(name, 0) for name in table}, abs=1e-4)
+@pytest.mark.parametrize("net", METRICS)
+def test_headlines_are_distinct_and_short(net):
+    names = [row.headline for row in METRICS[net].values() if row.headline]
+    expected = {
+        "pose": ["yaw", "pitch", "roll", "average", "geodesic", "nme"],
+        "localizer": ["accuracy", "iou"],
+    }
+    assert names == expected[net]
 
 
-@pytest.mark.parametrize(("table", "make"), TABLES)
-def test_every_error_is_per_sample_and_knows_no_order(table, make, rng):
-    true, predicted = make(rng), make(rng)
-    predicted.pop("frame_size", None)
-    order = rng.permutation(40)
-    for row in table.values():
-        errors = row.error(predicted, true)
-        assert errors.shape == (40,) and np.all(np.isfinite(errors)) and np.all(errors >= 0)
-        shuffled = row.error(*({k: v[order] for k, v in side.items()} for side in (predicted, true)))
-        assert np.allclose(shuffled, errors[order])
+def test_figures_agree_with_plain_numpy(rng):
+    found = columns(errors.POSE, posed, rng)
+    told, yaw = values(metrics.POSE, found), np.abs(found["true_yaw"])
+    for name in ("yaw", "pitch", "roll"):
+        assert told[name] == pytest.approx(found[f"{name}_error"].mean(), abs=6e-4)
+    for name, (limit, _) in metrics.LIMITS.items():
+        error = found[name]
+        assert told[name] == pytest.approx(error.mean(), abs=6e-4)
+        assert told[f"{name}_median"] == pytest.approx(np.median(error), abs=6e-4)
+        assert told[f"{name}_p95"] == pytest.approx(np.percentile(error, 95), abs=6e-4)
+        bins = [error[yaw < 30], error[(yaw >= 30) & (yaw < 60)], error[yaw >= 60]]
+        for (low, high), part in zip(metrics.YAW_BINS, bins, strict=True):
+            assert told[f"{name}_yaw_{low}_{high}"] == pytest.approx(part.mean(), abs=6e-4)
+        assert told[f"{name}_balanced"] == pytest.approx(np.mean([part.mean() for part in bins]), abs=6e-4)
+        assert told[f"{name}_fail_{limit}"] == pytest.approx(np.mean(error > limit), abs=6e-4)
 
 
-def test_the_geodesic_error_is_scipys(rng):
-    a, b = quats(rng), quats(rng)
-    expected = np.degrees((Rotation.from_quat(a).inv() * Rotation.from_quat(b)).magnitude())
-    assert np.allclose(metrics.geodesic_error({"quat": a}, {"quat": b}), expected, atol=1e-6)
-    assert np.allclose(metrics.geodesic_error({"quat": -a}, {"quat": b}), expected, atol=1e-6)
+def test_the_area_is_that_under_the_drawn_curve(rng):
+    error = rng.gamma(2, 4, 40)
+    found = values(metrics.POSE, {"geodesic": error, "true_yaw": np.zeros(40)})
+    grid = np.linspace(0, 20, 20001)
+    curve = (error[:, None] <= grid).mean(axis=0)
+    assert found["geodesic_auc_20"] == pytest.approx(np.trapezoid(curve, grid) / 20, abs=2e-3)
 
 
-def test_angles_of_a_label_come_back(rng):
-    angles = rng.uniform(-80, 80, (300, 3))
-    angles[:, 1] = rng.uniform(-99, 99, 300)  # yaw passes 90 in some labels
-    quat = np.concatenate([label_quat(*a) for a in angles])
-    assert np.allclose(metrics.aflw_degrees(quat), angles, atol=1e-6)
+def test_yaw_bins_share_out_the_samples_and_the_last_has_no_end():
+    yaw = np.array([0, -29.9, 30, -59.9, 60, -75, 90, -99, 180.0])
+    bins = np.stack([metrics.in_yaw_bin({"true_yaw": yaw}, low) for low, _ in metrics.YAW_BINS])
+    assert np.array_equal(bins.argmax(axis=0), [0, 0, 1, 1, 2, 2, 2, 2, 2]) and np.all(bins.sum(axis=0) == 1)
 
 
-@pytest.mark.parametrize(
-    ("axis", "turn"),
-    [(0, -20.0), (0, 0.5), (0, 80.0), (1, -20.0), (1, 0.5), (1, 85.0), (1, 179.0), (2, 0.5), (2, 80.0)],
-)
-def test_one_angle_is_off_by_as_much(axis, turn):
-    start = np.array([5.0, 0.0, -4.0]) if axis == 1 else np.array([5.0, 10.0, -4.0])
-    other = start.copy()
-    other[axis] += turn
-    errors = metrics.angle_errors({"quat": label_quat(*other)}, {"quat": label_quat(*start)})[0]
-    assert np.allclose(errors, np.abs(other - start), atol=1e-6)
+def test_a_figure_counts_the_samples_it_is_of(rng):
+    found = columns(errors.LOCALIZER, framed, rng)
+    found["iou"] = np.where(found["face"] == 1, found["iou"], np.nan)
+    told = metrics.measure(metrics.LOCALIZER, found, alone(40))
+    assert told["accuracy"].n == 40 and told["iou"].n == 20
+    assert told["iou"].value == pytest.approx(np.nanmean(found["iou"]), abs=6e-5)
+    assert told["corner_rmse"].value == pytest.approx(np.sqrt(np.mean(found["corner"] ** 2)), abs=6e-5)
 
 
-def test_half_a_turn_is_not_forgiven():
-    front, back = {"quat": label_quat(0, 0, 0)}, {"quat": label_quat(0, 180, 0)}
-    assert np.isclose(metrics.angle_errors(back, front)[0, 1], 180)
-    assert np.isclose(metrics.geodesic_error(back, front)[0], 180)
-
-
-def test_turns_are_wrapped():
-    assert metrics.wrap_degrees(np.array([-180.0, 180, 190, 359, -725])).tolist() == [-180, -180, -170, -1, -5]
-
-
-def test_nme_agrees_with_a_plain_loop(rng):
-    a, b = posed(rng, 5), posed(rng, 5)
-    for i, found in enumerate(metrics.nme_bbox(a, b)):
-        points = b["landmarks"][i, :, :2]
-        width, height = points.max(0) - points.min(0)
-        total = sum(np.hypot(*(a["landmarks"][i, k, :2] - points[k])) for k in range(68)) / 68
-        assert np.isclose(found, 100 * total / (width * height) ** 0.5)
-
-
-def test_depth_is_no_part_of_the_2d_error(rng):
-    true = posed(rng, 3)
-    other = {"landmarks": true["landmarks"] + [0, 0, 50]}
-    assert np.all(metrics.nme_bbox(other, true) == 0)
-
-
-@pytest.mark.parametrize(
-    ("box", "iou"),
-    [((0, 0, 10, 10), 1), ((5, 0, 15, 10), 1 / 3), ((20, 0, 30, 10), 0), ((2, 2, 7, 7), 0.25), ((8, 8, 2, 2), 0)],
-)
-def test_iou_of_known_boxes(box, iou):
-    one, other = ({"bbox": np.array([b], np.float32)} for b in (box, (0, 0, 10, 10)))
-    assert np.isclose(metrics.box_iou(one, other)[0], iou)
-    assert np.isclose(metrics.box_iou(other, one)[0], iou)
-
-
-def test_corners_are_measured_in_shares_of_the_half_frame():
-    true = {"bbox": np.array([[0.0, 0, 100, 100]]), "frame_size": np.array([[288.0, 224.0]])}
-    moved = {"bbox": true["bbox"] + [28.8, 22.4, 28.8, 22.4]}
-    found = metrics.measure(metrics.LOCALIZER, moved, true)
-    assert found["corner_rmse"] == pytest.approx(0.2)
-
-
-def test_a_sample_without_the_label_does_not_count(rng):
-    true, predicted = framed(rng), framed(rng)
-    predicted.pop("frame_size")
-    known = {"bbox": true["face"] == 1}
-    found = metrics.measure(metrics.LOCALIZER, predicted, true, known)
-    assert found["n"] == 40 and found["n_faces"] == 20
-    true["bbox"][~known["bbox"]] = np.nan
-    assert metrics.measure(metrics.LOCALIZER, predicted, true, known) == found
-
-
-def test_yaw_bins_share_out_the_samples(rng):
-    angles = np.stack([rng.uniform(-20, 20, 300), rng.uniform(-99, 99, 300), rng.uniform(-20, 20, 300)], axis=1)
-    true = {"quat": np.concatenate([label_quat(*a) for a in angles])}
-    bins = [row.where(true) for row in metrics.POSE.values() if row.where]
-    assert len(bins) == 3 and np.all(sum(b.astype(int) for b in bins) == 1)
-    assert np.array_equal(bins[1], (np.abs(angles[:, 1]) >= 30) & (np.abs(angles[:, 1]) < 60))
-
-
-def test_what_a_net_does_not_say_is_left_out(rng):
-    true = posed(rng)
-    found = metrics.measure(metrics.POSE, {"quat": true["quat"]}, true)
-    assert "nme" not in found and found["n"] == 40
-    near = {"quat": np.tile(label_quat(0, 10, 0), (4, 1))}
-    assert "geodesic_yaw_60_100" not in metrics.measure(metrics.POSE, near, near)
+def test_an_empty_bin_has_no_figure():
+    near = {"true_yaw": np.full(40, 10.0), "geodesic": np.full(40, 5.0)}
+    told = metrics.measure(metrics.POSE, near, alone(40))
+    assert {"geodesic_yaw_30_60", "geodesic_yaw_60_90", "geodesic_balanced"}.isdisjoint(told)
+    assert told["geodesic_yaw_0_30"] == (5.0, None, None, 40) and "nme2d" not in told
 
 
 def gaussian_labels(predicted, rng, side="right"):
     """Labels whose errors are drawn from the predicted covariances; rotations are offset on the given side."""
     n = len(predicted["quat"])
-    errors = {key: (predicted[key] @ rng.standard_normal((n, 3, 1)))[..., 0] for key in predicted if "tril" in key}
-    head, turn = Rotation.from_quat(predicted["quat"]), Rotation.from_rotvec(errors["rotaxis_scales_tril"])
+    drawn = {key: (predicted[key] @ rng.standard_normal((n, 3, 1)))[..., 0] for key in predicted if "tril" in key}
+    head, turn = Rotation.from_quat(predicted["quat"]), Rotation.from_rotvec(drawn["rotaxis_scales_tril"])
     quat = (head * turn if side == "right" else turn * head).as_quat()
-    return {"quat": quat, "pos_size": predicted["pos_size"] + errors["pos_size_scales_tril"]}
+    return {"quat": quat, "pos_size": predicted["pos_size"] + drawn["pos_size_scales_tril"]}
+
+
+def shares(predicted, true):
+    found = errors.measure(errors.POSE, predicted, true)
+    told = metrics.measure(metrics.CALIBRATION, found, alone(len(true["quat"]), draws=1))
+    return {name: figure.value for name, figure in told.items()}
 
 
 def test_expected_shares_are_those_of_the_books():
@@ -162,8 +128,8 @@ def test_expected_shares_are_those_of_the_books():
 
 
 def test_errors_as_large_as_foretold_have_the_expected_shares(rng):
-    predicted = told(rng, 5000)
-    found = metrics.measure(metrics.CALIBRATION, predicted, gaussian_labels(predicted, rng))
+    predicted = posed(rng, 5000)
+    found = shares(predicted, gaussian_labels(predicted, rng))
     assert len(found) == len(metrics.CALIBRATED) * len(metrics.SIGMAS) == 16
     for name, (_, component) in metrics.CALIBRATED.items():
         for sigmas in metrics.SIGMAS:
@@ -172,30 +138,24 @@ def test_errors_as_large_as_foretold_have_the_expected_shares(rng):
 
 
 def test_a_net_twice_too_sure_has_too_few_errors_inside(rng):
-    predicted = told(rng, 5000)
+    predicted = posed(rng, 5000)
     true = gaussian_labels({k: 2 * v if "tril" in k else v for k, v in predicted.items()}, rng)
-    found = metrics.measure(metrics.CALIBRATION, predicted, true)
+    found = shares(predicted, true)
     assert abs(found["pitch_2s"] - metrics.expected_share(1, 1)) < 0.03
     assert abs(found["rotation_2s"] - metrics.expected_share(1, 3)) < 0.03
 
 
 def test_rotations_are_off_on_the_right(rng):
-    predicted = told(rng, 5000)
+    predicted = posed(rng, 5000)
     predicted["rotaxis_scales_tril"] = np.tile(np.diag([0.3, 0.003, 0.003]), (5000, 1, 1))
-    found = metrics.measure(metrics.CALIBRATION, predicted, gaussian_labels(predicted, rng, "left"))
+    found = shares(predicted, gaussian_labels(predicted, rng, "left"))
     assert found["rotation_2s"] < 0.1 < 0.7 < found["pos_size_2s"]
 
 
-def test_a_net_that_is_not_asked_how_sure_it_is_has_no_such_rows(rng):
-    predicted = told(rng)
-    true = {name: predicted.pop(name) for name in ("quat", "pos_size")}
-    predicted |= true
-    del predicted["rotaxis_scales_tril"]
-    assert set(metrics.measure(metrics.CALIBRATION, predicted, true)) == {
-        f"{name}_{sigmas}s" for name in ("x", "y", "size", "pos_size") for sigmas in (1, 2)
-    }
-
-
-def test_two_lengths_are_an_error(rng):
-    with pytest.raises(ValueError, match="differ in their number of samples"):
-        metrics.measure(metrics.POSE, posed(rng, 3), posed(rng, 4))
+def test_the_root_of_the_mean_variance_is_what_errors_are_like(rng):
+    predicted = posed(rng, 5000)
+    for key in ("rotaxis_scales_tril", "pos_size_scales_tril"):
+        predicted[key] = 0.3 * predicted[key]
+    found = errors.measure(errors.POSE, predicted, gaussian_labels(predicted, rng))
+    root = np.sqrt(np.mean(found["geodesic"] ** 2) / 3)
+    assert np.sqrt(np.mean(found["sigma_rotation"] ** 2)) == pytest.approx(root, rel=0.05)

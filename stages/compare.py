@@ -1,0 +1,43 @@
+"""Measure several nets on one dataset, side by side, so that nobody takes noise for progress."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nntrack import comparison, config, evaluation, nets, runtime, splits
+from nntrack.protocols import Given
+from nntrack.store import Stored
+from stages._run import run
+
+
+def main(
+    dataset: Annotated[Path, typer.Argument(help="HDF5 file to measure on")],
+    models: Annotated[
+        list[Path], typer.Argument(help="ONNX files or checkpoints of ours; differences are to the first")
+    ],
+    split: Annotated[
+        Path | None, typer.Option(help="JSON file of held-out groups, where a protocol asks for it")
+    ] = None,
+    localizer: Annotated[Path | None, typer.Option(help="net that finds the faces of photos without a box")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="only this one; may be given several times")] = None,
+    full: Annotated[bool, typer.Option("--all", help="every metric, not only the chief ones")] = False,
+) -> None:
+    """Print one table of MODELS on DATASET in Markdown, with 95 % intervals of figures and of differences."""
+    params = config.load()
+    stored = Stored(dataset)
+    given = Given(
+        params.evaluate.model_dump(),
+        splits.load(split) if split else None,
+        runtime.LocalizerModel(localizer) if localizer else None,
+    )
+    names = [str(path) for path in models]
+    measured = [
+        evaluation.evaluate(nets.load(path), stored, given, tuple(protocol or ()), str(path)) for path in models
+    ]
+    print(comparison.markdown(comparison.compare(measured, params.seed, not full), names))
+    print("\n" + "\n".join(f"- {note}" for note in comparison.notes(measured[0], stored, len(models) > 1)))
+
+
+if __name__ == "__main__":
+    run(main)
