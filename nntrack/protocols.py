@@ -4,16 +4,18 @@ This is the one table of them. Under all of them angles are wrapped by 360 degre
 photos of AFLW2000-3D whose labels pass 99 degrees are left out is its reader's doing.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nntrack import splits
 from nntrack.landmarks import landmark_box, square_around
 from nntrack.perspective import seen_to_camera
 from nntrack.runtime import LocalizerModel
-from nntrack.splits import Split, rows_of
+from nntrack.splits import Split
 from nntrack.store import Stored
 
 Values = Mapping[str, np.ndarray]
@@ -29,6 +31,17 @@ class Given(NamedTuple):
     settings: Mapping[str, Any]
     split: Split | None = None
     localizer: LocalizerModel | None = None
+
+
+def read_given(
+    settings: Mapping[str, Any], split: str | os.PathLike[str] | None, localizer: str | os.PathLike[str] | None
+) -> Given:
+    """The same by the paths of its files, read. Raises as those who read them."""
+    return Given(
+        settings,
+        None if split is None else splits.load(split),
+        None if localizer is None else LocalizerModel(localizer),
+    )
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ def held_out(stored: Stored, given: Given) -> np.ndarray:
     reader = str(stored.attributes.get("reader"))
     if given.split is None or reader not in given.split:
         raise ValueError(f"{stored.path} is measured on what no training sees: name the split, --split data/split.json")
-    return rows_of(stored, given.split[reader], inside=True)
+    return splits.rows_of(stored, given.split[reader], inside=True)
 
 
 def validation(stored: Stored, given: Given) -> np.ndarray:

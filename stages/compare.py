@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nntrack import comparison, config, evaluation, nets, runtime, splits
-from nntrack.protocols import Given
+from nntrack import comparison, config, evaluation, nets, protocols
 from nntrack.store import Stored
 from stages._run import run
 
@@ -26,11 +25,7 @@ def main(
     """Print one table of MODELS on DATASET in Markdown, with 95 % intervals of figures and of differences."""
     params = config.load()
     stored = Stored(dataset)
-    given = Given(
-        params.evaluate.model_dump(),
-        splits.load(split) if split else None,
-        runtime.LocalizerModel(localizer) if localizer else None,
-    )
+    given = protocols.read_given(params.evaluate.model_dump(), split, localizer)
     names = [str(path) for path in models]
     measured = [
         evaluation.evaluate(nets.load(path), stored, given, tuple(protocol or ()), str(path)) for path in models

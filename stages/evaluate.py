@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nntrack import config, evaluation, nets, runtime, splits
-from nntrack.protocols import Given
+from nntrack import config, evaluation, nets, protocols
 from nntrack.store import Stored
 from stages._run import run
 
@@ -27,11 +26,7 @@ def main(
     params = config.load()
     net, stored = nets.load(model), Stored(dataset)
     name = name or nets.name_of(model)
-    given = Given(
-        params.evaluate.model_dump(),
-        splits.load(split) if split else None,
-        runtime.LocalizerModel(localizer) if localizer else None,
-    )
+    given = protocols.read_given(params.evaluate.model_dump(), split, localizer)
     if len(stored):
         measured = evaluation.evaluate(net, stored, given, title=name)
     else:

@@ -64,6 +64,13 @@ def test_held_out_is_what_no_training_sees(tmp_path, rng):
             protocols.held_out(stored, Given(SETTINGS, split))
 
 
+def test_what_is_given_is_read_from_files(tmp_path):
+    (tmp_path / "split.json").write_text('{"300wlp": ["a"]}')
+    found = protocols.read_given(SETTINGS, tmp_path / "split.json", onnx_files.localizer(tmp_path / "l.onnx"))
+    assert found.split == {"300wlp": ["a"]} and isinstance(found.localizer, LocalizerModel)
+    assert protocols.read_given(SETTINGS, None, None) == GIVEN
+
+
 def test_the_perspective_is_corrected_at_the_predicted_head(rng):
     quat = Rotation.random(5, random_state=rng).as_quat()
     points, camera = rng.uniform(0, 640, (5, 2)), np.tile([500.0, 510, 320, 240], (5, 1))
