@@ -33,9 +33,11 @@ class Row(NamedTuple):
 def compare(measured: Sequence[Mapping[str, Errors]], seed: int, headlines: bool = True) -> list[Row]:
     """measured: of each net, by protocol. headlines: the chief metrics alone.
 
-    Raises ValueError if the nets were not measured on the same samples.
+    Raises ValueError if the nets were not measured on the same samples, or on none.
     """
     first, rows = measured[0], []
+    if not first:
+        raise ValueError("there are no samples to compare nets on")
     for protocol, base in first.items():
         if any(protocol not in one or not np.array_equal(base.index, one[protocol].index) for one in measured):
             raise ValueError(f"the nets were not measured on the same samples under '{protocol}'")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -26,6 +26,13 @@ Model = PoseModel | LocalizerModel
 Figures = Mapping[str, Figure]
 COLUMNS = {"pose": errors.POSE, "localizer": errors.LOCALIZER}
 METRICS = {"pose": metrics.POSE | metrics.CALIBRATION, "localizer": metrics.LOCALIZER}
+
+
+class Answers(NamedTuple):
+    """What a net says of samples: their rows in the dataset (n,), and its values by field, n of each."""
+
+    rows: np.ndarray
+    predicted: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -55,30 +62,41 @@ def evaluate(
 ) -> dict[str, Errors]:
     """The errors under every protocol of the dataset for this kind of net (or those named), by protocol.
 
-    title: what the model is called while it runs. Raises ValueError if the dataset or the subset is empty, a label that
-    a protocol needs is missing, or a protocol is unknown.
+    A protocol that has no samples by the parameters is left out. title: what the model is called while it runs.
+    Raises ValueError if the dataset or the subset is empty, a label that a protocol needs is missing, or a protocol is
+    unknown.
     """
     if not len(stored):
         raise ValueError(f"{stored.path} holds no samples to evaluate on")
     net = "localizer" if isinstance(model, LocalizerModel) else "pose"
-    rows = protocols.of(str(stored.attributes.get("reader")), net, names)
-    return {name: _measure(model, stored, row, given, f"{title} {name}") for name, row in rows.items()}
+    answers: dict[Any, Answers] = {}
+    found = {}
+    for name, protocol in protocols.of(str(stored.attributes.get("reader")), net, names).items():
+        rows = protocol.subset(stored, given)
+        if rows is None:
+            continue
+        if not len(rows):
+            raise ValueError(f"{stored.path} has no sample of '{protocol.title}'")
+        check_known(stored, protocol.needs, rows)
+        shown = (protocol.subset, protocol.window)  # two protocols may differ in what is made of the answers alone
+        if shown not in answers:
+            answers[shown] = _ask(model, stored, protocol, rows, given, f"{title} {name}")
+        found[name] = _errors(stored, protocol, answers[shown])
+    return found
 
 
-def _measure(model: Model, stored: Stored, protocol: Protocol, given: Given, title: str) -> Errors:
-    rows = protocol.subset(stored, given)
-    if not len(rows):
-        raise ValueError(f"{stored.path} has no sample of '{protocol.title}'")
-    check_known(stored, protocol.needs, rows)
+def _ask(model: Model, stored: Stored, protocol: Protocol, rows: np.ndarray, given: Given, title: str) -> Answers:
     if isinstance(model, LocalizerModel):
-        predicted = model.predict(_progress(stored, rows, title))
-    else:
-        windows = protocol.window(stored, rows, given)
-        found = np.all(np.isfinite(windows), axis=1)
-        if not found.any():
-            raise ValueError(f"{stored.path}: no face was found to show the pose net")
-        rows = rows[found]
-        predicted = model.predict(_progress(stored, rows, title), windows[found])
+        return Answers(rows, model.predict(_progress(stored, rows, title)))
+    windows = protocol.window(stored, rows, given)
+    found = np.all(np.isfinite(windows), axis=1)
+    if not found.any():
+        raise ValueError(f"{stored.path}: no face was found to show the pose net")
+    return Answers(rows[found], model.predict(_progress(stored, rows[found], title), windows[found]))
+
+
+def _errors(stored: Stored, protocol: Protocol, answers: Answers) -> Errors:
+    rows, predicted = answers
     true = {name: values[rows] for name, values in stored.labels.items()}
     known = {name: mask[rows] for name, mask in stored.masks.items()}
     if protocol.correct:

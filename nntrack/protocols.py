@@ -49,10 +49,10 @@ class Protocol:
     """One way of measuring on one dataset.
 
     dataset: the name of its reader; ANY for one that is not in the table. net: what is measured, "pose" or "localizer".
-    needs: labels that every sample must have. subset: which rows. window: what the pose net is shown of the rows,
-    (n, 4) px, xyxy; a row that is not a number is left out; a localizer sees the whole photo. correct: what is done to
-    its answer, (predicted, true) to predicted, before it is compared. full_count: how many samples the original has
-    under this protocol.
+    needs: labels that every sample must have. subset: which rows; None if by the parameters there are none. window:
+    what the pose net is shown of the rows, (n, 4) px, xyxy; a row that is not a number is left out; a localizer sees
+    the whole photo. correct: what is done to its answer, (predicted, true) to predicted, before it is compared.
+    full_count: how many samples the original has under this protocol.
     """
 
     dataset: str
@@ -60,7 +60,7 @@ class Protocol:
     net: str
     title: str
     needs: tuple[str, ...]
-    subset: Callable[[Stored, Given], np.ndarray]
+    subset: Callable[[Stored, Given], np.ndarray | None]
     window: Callable[[Stored, np.ndarray, Given], np.ndarray] | None = None
     correct: Callable[[Values, Values], Values] | None = None
     full_count: int | None = None
@@ -75,12 +75,12 @@ def every_row(stored: Stored, given: Given) -> np.ndarray:
     return np.arange(len(stored))
 
 
-def held_out(stored: Stored, given: Given) -> np.ndarray:
-    """The samples of photos or persons that no training sees. Raises ValueError if these are not told."""
+def held_out(stored: Stored, given: Given) -> np.ndarray | None:
+    """The samples of photos or persons that no training sees, None if it sees all. Raises ValueError if not told."""
     reader = str(stored.attributes.get("reader"))
     if given.split is None or reader not in given.split:
         raise ValueError(f"{stored.path} is measured on what no training sees: name the split, --split data/split.json")
-    return splits.rows_of(stored, given.split[reader], inside=True)
+    return splits.rows_of(stored, given.split[reader], inside=True) if given.split[reader] else None
 
 
 def validation(stored: Stored, given: Given) -> np.ndarray:

@@ -22,16 +22,14 @@ def main(
     localizer: Annotated[Path | None, typer.Option(help="net that finds the faces of photos without a box")] = None,
     name: Annotated[str | None, typer.Option(help="what the model is called; default: its file's name")] = None,
 ) -> None:
-    """Measure MODEL on DATASET. A dataset that is switched off gives a count of 0, and says so."""
+    """Measure MODEL on DATASET. Where there is nothing to measure on the count is 0, which is said."""
     params = config.load()
     net, stored = nets.load(model), Stored(dataset)
     name = name or nets.name_of(model)
     given = protocols.read_given(params.evaluate.model_dump(), split, localizer)
-    if len(stored):
-        measured = evaluation.evaluate(net, stored, given, title=name)
-    else:
-        measured = {}
-        print(f"{dataset} holds no samples: nothing was measured on it")
+    measured = evaluation.evaluate(net, stored, given, title=name) if len(stored) else {}
+    if not measured:
+        print(f"{dataset} holds no samples to measure on: nothing was measured on it")
     figures = {protocol: rows.figures(params.seed) for protocol, rows in measured.items()}
     evaluation.write_json(out, evaluation.headline(measured, figures, stored))
     if detail:

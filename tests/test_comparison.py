@@ -75,6 +75,8 @@ def test_other_samples_are_an_error(stored, tmp_path, rng):
     other = stores.posed(tmp_path / "b.h5", [stores.FRONTAL], rng)
     with pytest.raises(ValueError, match="not measured on the same samples under 'bbox'"):
         comparison.compare([measured(stored, tmp_path / "a.onnx"), measured(other, tmp_path / "a.onnx")], 1)
+    with pytest.raises(ValueError, match="no samples to compare nets on"):
+        comparison.compare([{}, {}], 1)
 
 
 def test_small_and_drawn_samples_are_said_to_be(stored, tmp_path, rng):

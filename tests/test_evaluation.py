@@ -83,7 +83,9 @@ def test_held_out_samples_alone_are_measured(tmp_path, rng):
     (found,) = evaluation.evaluate(model, stored, Given(SETTINGS, {"300wlp": ["person 2"]})).values()
     assert found.index.tolist() == [4, 5] and found.name.tolist() == ["photo 4", "photo 5"]
     with pytest.raises(ValueError, match="has no sample of 'held-out photos"):
-        evaluation.evaluate(model, stored, Given(SETTINGS, {"300wlp": []}))
+        evaluation.evaluate(model, stored, Given(SETTINGS, {"300wlp": ["somebody else"]}))
+    # a training may be told to see everything
+    assert evaluation.evaluate(model, stored, Given(SETTINGS, {"300wlp": []})) == {}
 
 
 def test_the_localizer_is_measured_on_the_held_out_subset(tmp_path, rng):
@@ -140,12 +142,15 @@ def test_headline_and_detail_carry_counts_and_source(tmp_path, rng):
     assert row["metrics"]["yaw"]["value"] == chief["center"]["yaw"]
 
 
-def test_the_perspective_is_taken_out_where_the_camera_is_known(tmp_path, rng):
+def test_the_perspective_is_taken_out_where_the_camera_is_known(tmp_path, rng, monkeypatch):
     stored = stores.posed(tmp_path / "biwi.h5", [FRONTAL] * 2, rng, reader="biwi")
     stored.labels["camera"] = np.tile([400.0, 400, 0, 0], (2, 1))
     stored.masks["camera"] = np.ones(2, bool)
     model = PoseModel(onnx_files.pose(tmp_path / "a.onnx", pos_size=[[0.0, 0.0, 0.5]]))
+    asked = []
+    monkeypatch.setattr(model, "predict", lambda *given, ask=model.predict: asked.append(1) or ask(*given))
     plain, corrected = evaluation.evaluate(model, stored, GIVEN).values()
+    assert len(asked) == 1  # for both: they show the same
     # the window's centre is 200 px right and 190 px below the axis
     away = np.degrees(np.arctan(np.hypot(200, 190) / 400))
     assert np.all(plain.columns["geodesic"] == 0)
