@@ -99,7 +99,9 @@ def notes(measured: Mapping[str, Errors], stored: Stored, several: bool) -> list
     if source != "real":
         found.append(f"The samples are {source}: the figures say nothing about real photos.")
     if min(len(set(rows.group)) for rows in measured.values()) < FEW:
-        found.append(f"Of fewer than {FEW} photos or persons even the intervals are rough, and rather too narrow.")
+        found.append(
+            f"Of fewer than {FEW} photos or persons the intervals, too, are rough and rather narrow: trust none."
+        )
     return found
 
 
