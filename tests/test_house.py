@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     {"rotations", "affine", "landmarks", "reference", "contract", "config", "resampling"},
     {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"}
-    | {"facekit", "errors", "perspective"},
-    {"store", "readers", "parts", "shapes", "clutter"},
+    | {"facekit", "errors", "perspective", "wirehead"},
+    {"store", "readers", "parts", "shapes", "clutter", "drawing"},
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"}
-    | {"kernels"},
-    {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute"},
+    | {"kernels", "sheets"},
+    {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing"},
     {"networks", "metrics", "protocols", "losses", "fitting", "render"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
-    | {"comparison", "nets"},
+    | {"comparison", "nets", "pictures"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
 # client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
