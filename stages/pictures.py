@@ -1,0 +1,44 @@
+"""Stage: the pictures of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nntrack import config, networks, pictures, sheets
+from nntrack.runtime import LocalizerModel, PoseModel
+from nntrack.store import Stored, replacing
+from stages._run import run
+
+
+def main(
+    datasets: Annotated[Path, typer.Argument(help="folder of the HDF5 files")],
+    models: Annotated[Path, typer.Argument(help="folder of the nets: onnx/ and localizer/")],
+    errors: Annotated[Path, typer.Argument(help="folder of the errors of every sample")],
+    out: Annotated[Path, typer.Argument(help="folder for the pictures")],
+) -> None:
+    """Draw what was learnt from, how it was varied, and where the nets are right and wrong."""
+    params = config.load()
+    stored = {name: Stored(datasets / f"{name}.h5") for name in config.DATASETS}
+    faces = stored["widerface"]
+    learnt = stored["300wlp"] if len(stored["300wlp"]) else stored["ytfaces"]
+    off, found = (pictures.read_errors(errors / f"{name}.csv") for name in ("aflw2k_bbox", "widerface_val"))
+    localizer = LocalizerModel(models / "onnx/head-localizer.onnx")
+    heated = networks.load_localizer(models / "localizer/model.safetensors")
+    drawn = {f"dataset_{name}": pictures.dataset(one) for name, one in stored.items()} | {
+        "augmentation": pictures.augmentation(
+            learnt, params.pose.augment, faces, params.localizer.augment, params.seed
+        ),
+        "poses_best_median_worst": pictures.poses(
+            PoseModel(models / "onnx/head-pose.onnx"), stored["aflw2k"], off, params.evaluate.bbox_scale
+        ),
+        "localizer_hits_misses": pictures.hits_and_misses(localizer, faces, found),
+        "localizer_heat": pictures.heat(heated, faces, found),
+    }
+    with replacing(out) as partial:
+        for name, picture in drawn.items():
+            sheets.write(partial / f"{name}.jpg", picture)
+
+
+if __name__ == "__main__":
+    run(main)
