@@ -89,7 +89,7 @@ def hits_and_misses(model: LocalizerModel, stored: Stored, errors: Errors) -> np
     groups = []
     for name, (belongs, column, sign) in parts.items():
         rows = [row for row in errors if belongs(float(row["face"]) > 0, float(row["reported"]) > 0)]
-        rows = sorted(rows, key=lambda row: sign * float(row[column] or 0))[:COLUMNS]
+        rows = sorted(rows, key=lambda row: sign * float(row.get(column) or 0))[:COLUMNS]
         groups.append(Group(name, _faces_tiles(model, stored, rows)))
     title = f"The localizer on held-out photos of {stored.path.stem}, {source_of(stored)}"
     return sheets.sheet(title, groups, COLUMNS, _FACES_LEGEND)

@@ -5,25 +5,27 @@ from typing import Annotated
 
 import typer
 
-from nntrack import sheets, showing
+from nntrack import selection, sheets, showing
 from stages._run import run
 
 
 def main(
-    file: Annotated[Path, typer.Argument(help="HDF5 file of samples")],
+    file: Annotated[Path, typer.Argument(help="HDF5 file of samples, ours or opentrack's")],
     index: Annotated[str | None, typer.Option("--index", "-i", help="which samples, as in 3,7 or 10:20")] = None,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, max=showing.MOST, help="how many, if none is named")
+        int, typer.Option("--count", "-n", min=1, max=selection.MOST, help="how many, if none is named")
     ] = 20,
     out: Annotated[Path, typer.Option("--out", "-o", help="picture to write, .png or .jpg")] = Path("sheet.png"),
 ) -> None:
     """Draw samples of FILE, at even distances if none is named, with all their labels, on one sheet."""
     sheets.check_suffix(out)
-    dataset = showing.open_dataset(file)
-    chosen = showing.choose(index, dataset.count) if index else showing.evenly(range(dataset.count), count)
-    title = f"{file.name}: {len(chosen)} of {dataset.count} samples, {dataset.source}"
-    sheets.write(out, showing.sample_sheet(title, [(number, dataset.sample(number)) for number in chosen]))
-    print(f"{out}: {len(chosen)} of {dataset.count} samples")
+    dataset = selection.open_dataset(file)
+    chosen = selection.choose(index, dataset.count) if index else showing.evenly(range(dataset.count), count)
+    samples = dataset.samples(chosen)
+    title = f"{file.name}: {len(samples)} of {dataset.count} samples, {dataset.source}"
+    sheets.write(out, showing.sample_sheet(title, samples))
+    lost = f"; {len(chosen) - len(samples)} could not be read" if len(samples) < len(chosen) else ""
+    print(f"{out}: {len(samples)} of {dataset.count} samples{lost}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ FLOORS = (
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"}
     | {"kernels", "sheets"},
     {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing"},
-    {"networks", "metrics", "protocols", "losses", "fitting", "render"},
+    {"networks", "metrics", "protocols", "losses", "fitting", "render", "selection"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
     | {"comparison", "nets", "pictures"},
 )

@@ -26,33 +26,6 @@ def nntrack(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_samples_are_chosen_by_number_and_range():
-    assert showing.choose("3,7", 10) == [3, 7]
-    assert showing.choose("2:5", 10) == [2, 3, 4]
-    assert showing.choose("8:, 0, :2", 10) == [8, 9, 0, 0, 1]
-    assert showing.evenly(range(10), 4) == [0, 3, 6, 9]
-    assert showing.evenly(range(3), 4) == [0, 1, 2]
-    assert showing.evenly([], 4) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "count", "message"),
-    [
-        ("10", 10, "there is no sample 10: its 10 are numbered 0 to 9"),
-        ("5:12", 10, "there is no sample 10"),
-        ("0", 0, "it holds none"),
-        ("-1", 10, "'-1' names no sample"),
-        ("a", 10, "expected numbers and ranges"),
-        ("", 10, "names no sample"),
-        ("0:500", 1000, "choose at most 400"),
-        ("5:5", 10, "names no sample"),
-    ],
-)
-def test_what_names_no_sample_says_why(text, count, message):
-    with pytest.raises(ValueError, match=message):
-        showing.choose(text, count)
-
-
 def test_a_sheet_shows_samples_with_and_without_labels(rng):
     face, bare = next(faces.samples(rng, 1)), next(faces.crops(rng, 1))
     drawn = showing.sample_sheet("title", [(0, face), (1, bare)])
