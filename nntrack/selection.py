@@ -37,6 +37,8 @@ class Dataset(NamedTuple):
 
 def open_dataset(path: str | os.PathLike[str]) -> Dataset:
     """The samples of an HDF5 file. Raises FileNotFoundError or ValueError, naming the file, if it holds none."""
+    if Path(path).exists() and not h5py.is_hdf5(path):
+        raise ValueError(f"{path} is not an HDF5 file")
     published = _count_published(Path(path))
     if published is not None:
         return Dataset(published, lambda numbers: _published(Path(path), numbers), "photos as opentrack publishes them")

@@ -68,12 +68,18 @@ def check_suffix(path: str | os.PathLike[str]) -> None:
 
 
 def write(path: str | os.PathLike[str], picture: np.ndarray) -> None:
-    """Write a picture BGR, complete or not at all; the same pixels give the same bytes. Raises as `check_suffix`."""
+    """Write a picture BGR, complete or not at all; the same pixels give the same bytes.
+
+    Raises ValueError as `check_suffix`, and if the file cannot be written.
+    """
     check_suffix(path)
     suffix = Path(path).suffix.lower()
     encoded = cv2.imencode(suffix, picture, SUFFIXES[suffix])[1]
-    with replacing(path) as partial:
-        partial.write_bytes(encoded.tobytes())
+    try:
+        with replacing(path) as partial:
+            partial.write_bytes(encoded.tobytes())
+    except OSError as error:  # which names a file that nobody asked for
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _row(tiles: Sequence[Tile], width: int) -> np.ndarray:

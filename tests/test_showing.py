@@ -3,6 +3,7 @@ import sys
 import tomllib
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -54,11 +55,14 @@ def test_an_empty_dataset_gives_a_sheet(tmp_path):
 def test_what_cannot_be_shown_is_one_line(file, tmp_path):
     (tmp_path / "text.h5").write_text("no samples")
     (tmp_path / "file").write_text("")
+    h5py.File(tmp_path / "other.h5", "w").close()
     for arguments, message in {
         (file, "-i", "12"): "there is no sample 12",
         (file, "-o", "a.bmp"): "no picture is written as '.bmp'",
-        (file, "-o", tmp_path / "file/a.png"): "file",
-        (tmp_path / "text.h5",): "is not a dataset of this project",
+        (file, "-o", tmp_path / "file/a.png"): "file/a.png cannot be written: ",
+        (tmp_path / "text.h5",): "text.h5 is not an HDF5 file",
+        (tmp_path,): "is not an HDF5 file",
+        (tmp_path / "other.h5",): "other.h5 has schema None",
         (tmp_path / "absent.h5",): "absent.h5 does not exist",
     }.items():
         done = nntrack("show", *arguments)
