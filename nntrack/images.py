@@ -1,14 +1,12 @@
-"""Grey images: decoding, cutting windows, the client's brightness rule, and drawing labels for people to look at."""
+"""Grey images: decoding, cutting windows, the client's brightness rule, sheets of them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from nntrack import affine, landmarks
+from nntrack import affine
 from nntrack.contract import PREPROCESSING
-from nntrack.rotations import quat_apply
 
 
 def decode_grey(buffer: bytes) -> np.ndarray:
@@ -71,31 +69,6 @@ def client_brightness(patch: np.ndarray) -> np.ndarray:
     return patch.astype(np.float32) * np.float32(gain) - np.float32(rule.offset)
 
 
-def draw_labels(image: np.ndarray, labels: Mapping[str, Any], zoom: float = 1.0) -> np.ndarray:
-    """The picture (H, W) or (H, W, 3) in BGR with what is known drawn on it.
-
-    Landmarks green, subject's right eye red; bbox yellow, roi grey; head axes from the centre, 100 mm long: x red,
-    y green, z (into the screen, so the nose points the other way) blue; a circle of the head's radius.
-    """
-    canvas = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
-    canvas = cv2.cvtColor(canvas, cv2.COLOR_GRAY2BGR) if canvas.ndim == 2 else canvas.copy()
-    for name, colour in (("roi", (160, 160, 160)), ("bbox", (0, 220, 220))):
-        if name in labels:
-            _line(canvas, _corners(labels[name]) * zoom, True, colour)
-    if "landmarks" in labels:
-        points = np.asarray(labels["landmarks"])[:, :2] * zoom
-        for stroke, closed in landmarks.STROKES:
-            colour = (60, 60, 255) if stroke == landmarks.RIGHT_EYE else (80, 255, 80)
-            _line(canvas, points[list(stroke)], closed, colour)
-    if "pos_size" in labels and "quat" in labels:
-        x, y, radius = (float(v) * zoom for v in labels["pos_size"])
-        axes = quat_apply(np.asarray(labels["quat"], np.float64), np.eye(3))
-        for axis, colour in zip(axes, ((0, 0, 255), (0, 255, 0), (255, 80, 0)), strict=True):
-            _line(canvas, np.array([[x, y], [x + radius * axis[0], y + radius * axis[1]]]), False, colour, 2)
-        cv2.circle(canvas, (round(x), round(y)), max(1, round(radius)), (200, 120, 200), 1, cv2.LINE_AA)
-    return canvas
-
-
 def contact_sheet(tiles: Sequence[np.ndarray], columns: int, tile: tuple[int, int] = (160, 160)) -> np.ndarray:
     """Pictures in a grid, BGR; each fitted into (height, width) ``tile`` on black. Raises ValueError for none."""
     if not tiles:
@@ -113,14 +86,3 @@ def _fit(picture: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
     cell = np.zeros((*tile, 3), np.uint8)
     cell[: small.shape[0], : small.shape[1]] = small
     return cell
-
-
-def _corners(box: Any) -> np.ndarray:
-    x0, y0, x1, y1 = (float(v) for v in box)
-    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
-
-
-def _line(canvas: np.ndarray, points: np.ndarray, closed: bool, colour: tuple[int, int, int], width: int = 1) -> None:
-    # corner-based coordinates to OpenCV's pixel centres, in sixteenths of a pixel
-    fixed = np.round((points - 0.5) * 16).astype(np.int32)
-    cv2.polylines(canvas, [fixed], closed, colour, width, cv2.LINE_AA, shift=4)

@@ -75,15 +75,3 @@ def test_a_sheet_has_room_for_every_picture():
     assert {10 * i for i in range(1, 6)} <= set(np.unique(sheet))
     with pytest.raises(ValueError):
         images.contact_sheet([], columns=3)
-
-
-def test_labels_are_drawn_where_they_are():
-    labels = {
-        "quat": np.array([0, 0, 0, 1.0]),
-        "pos_size": np.array([50.0, 40, 20]),
-        "bbox": np.array([20.0, 20, 80, 90]),
-    }
-    drawn = images.draw_labels(np.zeros((100, 100), np.uint8), labels)
-    assert drawn[40, 65, 2] > 150 > drawn[40, 65, 1]  # x axis: red, to the right
-    assert drawn[55, 50, 1] > 150 > drawn[55, 50, 2]  # y axis: green, down
-    assert drawn[20, 60].max() > 100 and drawn[10, 10].max() == 0
