@@ -131,12 +131,12 @@ def draw_labels(image: np.ndarray, labels: Mapping[str, Any]) -> np.ndarray:
 
 def legend(names: Collection[str]) -> list[tuple[str, Colour]]:
     """What the colours of `draw_labels` mean, where labels of these names are drawn."""
-    true = {"landmarks": "landmarks", "bbox": "box of the face"}
+    true = {"landmarks": "landmarks", "bbox": "face box"}
     texts = [text for name, text in true.items() if name in names]
     texts += ["head"] if set(names) >= _HEAD and "landmarks" not in names else []
     entries = [(", ".join(texts), TRUTH)]
-    entries += [("the subject's right eye", RIGHT_EYE)] if "landmarks" in names else []
-    entries += [("window for the net", WINDOW)] if "roi" in names else []
+    entries += [("subject's right eye", RIGHT_EYE)] if "landmarks" in names else []
+    entries += [("net's window", WINDOW)] if "roi" in names else []
     entries += AXES_LEGEND if set(names) >= _HEAD else []
     return [entry for entry in entries if entry[0]]
 

@@ -22,7 +22,7 @@ from nntrack.sheets import Group, Tile
 from nntrack.showing import evenly, sample_sheet, source_of
 from nntrack.store import Stored
 
-COLUMNS = 5
+COLUMNS = 4
 _AROUND = 2.1  # side of what is shown of a posed head / longer side of its box
 _SHOWN = ("bbox", "quat", "pos_size", "landmarks")  # labels, of what training sees
 _TRUTH_AXES = (TRUTH,) * 3
@@ -47,7 +47,7 @@ def read_errors(path: str | Path) -> Errors:
 
 def dataset(stored: Stored) -> np.ndarray:
     """Samples at even distances, with their labels."""
-    rows = evenly(range(len(stored)), 4 * COLUMNS)
+    rows = evenly(range(len(stored)), 5 * COLUMNS)
     title = f"{stored.path.stem}: {len(rows)} of {len(stored)} samples, {source_of(stored)}"
     return sample_sheet(title, [(row, stored.sample(row)) for row in rows], COLUMNS)
 
@@ -74,7 +74,7 @@ def poses(model: PoseModel, stored: Stored, errors: Errors, bbox_scale: float) -
             "Worst": ranked[::-1][: 2 * COLUMNS],
         }
     groups = [Group(name, _posed_tiles(model, stored, rows, bbox_scale)) for name, rows in parts.items()]
-    title = f"Head poses in {stored.path.stem}, {source_of(stored)}: angle between truth and prediction"
+    title = f"Head poses in {source_of(stored)} of {stored.path.stem}: angle between truth and prediction"
     return sheets.sheet(title, groups, COLUMNS, _POSE_LEGEND)
 
 
@@ -91,7 +91,7 @@ def hits_and_misses(model: LocalizerModel, stored: Stored, errors: Errors) -> np
         rows = [row for row in errors if belongs(float(row["face"]) > 0, float(row["reported"]) > 0)]
         rows = sorted(rows, key=lambda row: sign * float(row.get(column) or 0))[:COLUMNS]
         groups.append(Group(name, _faces_tiles(model, stored, rows)))
-    title = f"The localizer on held-out photos of {stored.path.stem}, {source_of(stored)}"
+    title = f"The localizer on held-out {source_of(stored)} of {stored.path.stem}"
     return sheets.sheet(title, groups, COLUMNS, _FACES_LEGEND)
 
 
@@ -104,7 +104,7 @@ def heat(net: networks.LocalizerNet, stored: Stored, errors: Errors) -> np.ndarr
     groups = [
         Group(name, [_heat_tile(net, stored, row) for row in evenly(rows, 2 * COLUMNS)]) for name, rows in parts.items()
     ]
-    title = f"Where the localizer looks, on held-out photos of {stored.path.stem}, {source_of(stored)}"
+    title = f"Where the localizer looks on held-out {source_of(stored)} of {stored.path.stem}"
     return sheets.sheet(title, groups, COLUMNS, (*_FACES_LEGEND, ("heat, up to the hottest place", _HOT)))
 
 
@@ -131,7 +131,7 @@ def _variations(
         picture = as_input(shown["image"][number : number + 1].round())[0, 0] + contract.PREPROCESSING.offset
         grey = (picture * 255).round().clamp(0, 255).to(torch.uint8).numpy()
         tiles.append(Tile(_drawn(grey, _labels_of(shown, number, size)), ("original" if first else "",)))
-    return [Group(f"{name}, {stored.path.stem}, {source_of(stored)}", tiles)]
+    return [Group(f"{name}, {source_of(stored)} of {stored.path.stem}", tiles)]
 
 
 def _labels_of(shown: Batch, number: int, size: tuple[int, int]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ SUFFIXES = {
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
     ".png": (cv2.IMWRITE_PNG_COMPRESSION, 6),
 }  # colours of thin lines stay at full resolution
+WIDTH = 860  # px of a sheet: on a phone the captions can still be read
 _GROUND, _TEXT, _FAINT = (30, 28, 27), (238, 236, 234), (170, 165, 160)
 _FONT = cv2.FontFace("sans")  # comes with OpenCV
-_TITLE, _HEADING, _CAPTION = 19, 15, 13  # px, heights of letters
+_TITLE, _HEADING, _CAPTION = 20, 16, 14  # px, heights of letters
 _BOLD, _REGULAR = 600, 400
 _GAP, _MARGIN = 10, 14  # px
 
@@ -37,7 +38,7 @@ class Group(NamedTuple):
 
 
 def sheet(
-    title: str, groups: Sequence[Group], columns: int, legend: Sequence[tuple[str, Colour]] = (), width: int = 1060
+    title: str, groups: Sequence[Group], columns: int, legend: Sequence[tuple[str, Colour]] = (), width: int = WIDTH
 ) -> np.ndarray:
     """Groups of tiles below each other, ``columns`` in a row, ``width`` px in all; (height, width, 3) BGR.
 
@@ -56,7 +57,7 @@ def sheet(
     return np.vstack([*parts, _band(_MARGIN, width)])
 
 
-def tile_width(columns: int, width: int = 1060) -> int:
+def tile_width(columns: int, width: int = WIDTH) -> int:
     """How wide a picture must be for ``columns`` of them to fill a sheet, px."""
     return (width - 2 * _MARGIN - (columns - 1) * _GAP) // columns
 

@@ -23,7 +23,7 @@ def evenly(rows: Sequence[int] | np.ndarray, count: int) -> list[int]:
     return rows.tolist()
 
 
-def sample_sheet(title: str, samples: Sequence[tuple[int, Sample]], columns: int = 5) -> np.ndarray:
+def sample_sheet(title: str, samples: Sequence[tuple[int, Sample]], columns: int = 4) -> np.ndarray:
     """Samples by their numbers, with all labels that can be drawn; (height, width, 3) BGR."""
     width = sheets.tile_width(columns)
     names = {name for _, sample in samples for name in sample.labels}

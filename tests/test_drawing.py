@@ -122,7 +122,7 @@ def test_a_window_stays_in_the_picture_where_it_fits():
 
 def test_the_legend_names_what_is_drawn():
     assert drawing.legend(()) == []
-    assert drawing.legend(("bbox", "quat")) == [("box of the face", TRUTH)]
+    assert drawing.legend(("bbox", "quat")) == [("face box", TRUTH)]
     assert drawing.legend(("quat", "pos_size"))[0] == ("head", TRUTH)
     named = [text for text, _ in drawing.legend(("bbox", "landmarks", "roi", "quat", "pos_size"))]
-    assert len(named) == 6 and named[0] == "landmarks, box of the face"
+    assert len(named) == 6 and named[0] == "landmarks, face box"

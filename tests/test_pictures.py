@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from nntrack import config, contract, networks, pictures
+from nntrack import config, contract, networks, pictures, sheets
 from nntrack.runtime import LocalizerModel, PoseModel
 from nntrack.sample import Sample
 from tests import faces, onnx_files
@@ -76,7 +76,7 @@ def test_every_picture_repeats(tmp_path, rng):
     )
     for make in makers:
         first = make()
-        assert first.dtype == np.uint8 and first.shape[1] == 1060 and first.std() > 5
+        assert first.dtype == np.uint8 and first.shape[1] == sheets.WIDTH and first.std() > 5
         assert np.array_equal(first, make())
 
 
@@ -91,7 +91,7 @@ def test_empty_datasets_give_pictures_too(tmp_path, rng):
         pictures.hits_and_misses(localizer, empty, []),
         pictures.heat(heated(), empty, []),
     ):
-        assert picture.shape[1] == 1060
+        assert picture.shape[1] == sheets.WIDTH
 
 
 def test_another_seed_gives_other_variations_and_the_same_originals(tmp_path, rng):
@@ -99,7 +99,7 @@ def test_another_seed_gives_other_variations_and_the_same_originals(tmp_path, rn
     a, b = (
         pictures.augmentation(people, PARAMS.pose.augment, crowd, PARAMS.localizer.augment, seed) for seed in (1, 2)
     )
-    side = 1060 // pictures.COLUMNS
+    side = sheets.WIDTH // pictures.COLUMNS
     assert np.array_equal(a[:, :side], b[:, :side]) and not np.array_equal(a[:, side:], b[:, side:])
 
 
@@ -135,8 +135,8 @@ def test_the_worst_is_told_from_the_best(tmp_path, rng):
     errors[4]["geodesic"] = ""
     pictures.poses(Watched(onnx_files.pose(tmp_path / "a.onnx")), stored, errors, 1.2)
     best, median, worst = shown
-    assert best == [29, 28, 27, 26, 25] and worst == [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]
-    assert 14 in median and len(median) == 5
+    assert best == [29, 28, 27, 26] and worst == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert 15 in median and len(median) == 4
 
 
 def test_heat_warms_where_it_is():
@@ -162,7 +162,7 @@ def test_the_stage_writes_the_folder(tmp_path, rng, empty):
     assert done.returncode == 0, done.stderr
     named = {"augmentation", "poses_best_median_worst", "localizer_hits_misses", "localizer_heat"}
     assert {path.stem for path in out.iterdir()} == named | {f"dataset_{name}" for name in config.DATASETS}
-    assert all(cv2.imread(str(path)).shape[1] == 1060 for path in out.iterdir())
+    assert all(cv2.imread(str(path)).shape[1] == sheets.WIDTH for path in out.iterdir())
 
 
 def test_the_stage_draws_every_dataset_that_is_converted():

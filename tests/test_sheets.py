@@ -15,12 +15,12 @@ def tiles(count, columns=4, height=50, caption=("a", "b")):
 
 def test_a_sheet_has_room_for_every_picture():
     picture = sheets.sheet("title", [Group("heading", tiles(10))], 4, [("what", COLOUR)])
-    assert picture.shape[1] == 1060 and picture.dtype == np.uint8
+    assert picture.shape[1] == sheets.WIDTH and picture.dtype == np.uint8
     for number in range(10):
         assert (picture == 100 + number).all(axis=2).sum() >= 50 * sheets.tile_width(4)
     longer = sheets.sheet("title", [Group("heading", tiles(13))], 4, [("what", COLOUR)])
-    row = 50 + 2 * round(1.4 * 13) + 10
-    assert longer.shape == (picture.shape[0] + row, 1060, 3)
+    row = 50 + 2 * round(1.4 * 14) + 10
+    assert longer.shape == (picture.shape[0] + row, sheets.WIDTH, 3)
 
 
 def test_a_group_without_pictures_says_so():

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nntrack import showing
+from nntrack import sheets, showing
 from nntrack.drawing import TRUTH
 from tests import faces
 from tests.conftest import ROOT
@@ -31,7 +31,7 @@ def test_a_sheet_shows_samples_with_and_without_labels(rng):
     face, bare = next(faces.samples(rng, 1)), next(faces.crops(rng, 1))
     drawn = showing.sample_sheet("title", [(0, face), (1, bare)])
     plain = showing.sample_sheet("title", [(1, bare)])
-    assert drawn.shape[1] == plain.shape[1] == 1060
+    assert drawn.shape[1] == plain.shape[1] == sheets.WIDTH
     # turquoise are the landmarks of the one, and their colour in the legend
     assert [(np.abs(s.astype(int) - TRUTH).max(axis=2) < 20).any() for s in (drawn, plain)] == [True, False]
 
