@@ -82,11 +82,10 @@ def draw_box(canvas: Canvas, box: Any, colour: Colour = TRUTH, width: float = 1.
 
 def draw_landmarks(canvas: Canvas, points: np.ndarray, colour: Colour = TRUTH, right_eye: Colour | None = None) -> None:
     """Landmarks (68, 2 or 3) as the strokes of a face; the subject's right eye in its own colour if one is given."""
-    closed = {stroke: [*stroke, *([stroke[0]] if closes else [])] for stroke, closes in landmarks.STROKES}
-    own = [] if right_eye is None else [landmarks.RIGHT_EYE]
-    canvas.lines([points[indices] for stroke, indices in closed.items() if stroke not in own], colour, 1.1)
-    for stroke in own:
-        canvas.lines([points[closed[stroke]]], right_eye or colour, 1.1)
+    strokes = {stroke: points[[*stroke, *stroke[:closes]]] for stroke, closes in landmarks.STROKES}
+    eye = strokes.pop(landmarks.RIGHT_EYE)
+    canvas.lines(strokes.values(), colour, 1.1)
+    canvas.lines([eye], right_eye or colour, 1.1)
 
 
 def draw_axes(

@@ -105,6 +105,8 @@ def _excerpt(path: Path, part: Path, rows: Sequence[int]) -> None:
             values = whole[name] if isinstance(whole.get(name, getlink=True), h5py.HardLink) else None
             if not isinstance(values, h5py.Dataset) or values.shape[:1] != whole[_IMAGES].shape[:1]:
                 continue
+            if values.ndim == 1 and name != _IMAGES:  # where sequences start, as many as there may be
+                continue
             copied = file.create_dataset(name, (len(rows), *values.shape[1:]), values.dtype)
             for place, row in enumerate(rows):
                 copied[place] = values[row]
