@@ -7,6 +7,7 @@ to a number per sample. What is not known of a sample is not a number there.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class Column:
 
     values: (predicted, true) to (N,). needs: labels that a sample must have; without one of them altogether there is no
     column. told: what the net must say. digits: after the point, to which the number is rounded before it is used.
+    metric: what its mean is called among the figures of `metrics`, to one digit less; empty for one that has none.
+    title: of that, in print. headline: its name where only the chief figures are shown, if it is one.
     """
 
     name: str
@@ -30,6 +33,9 @@ class Column:
     needs: tuple[str, ...]
     told: tuple[str, ...] = ()
     digits: int = 4
+    metric: str = ""
+    title: str = ""
+    headline: str = ""
 
 
 def aflw_degrees(quat: np.ndarray) -> np.ndarray:
@@ -132,6 +138,8 @@ def corner_error(predicted: Values, true: Values) -> np.ndarray:
 
 # The factor that foretells an error: whose error, and how it is taken.
 _FORETOLD = {"rotaxis_scales_tril": ("quat", rotation_offset), "pos_size_scales_tril": ("pos_size", pos_size_offset)}
+NME = "NME {}D by sqrt(w h) of the landmarks' box"
+
 # The errors that are foretold: by which factor, and which component of it; None is all three at once. Rotations are
 # about the head's own axes: left-right, down, forward.
 FORETOLD: dict[str, tuple[str, int | None]] = {
@@ -153,6 +161,26 @@ def _sigmas(tril: str, component: int | None, predicted: Values, true: Values) -
     return deviations_off(offset, predicted[tril])[:, component]
 
 
+def _angle_error(i: int, predicted: Values, true: Values) -> np.ndarray:
+    return angle_errors(predicted, true)[:, i]
+
+
+def _mean_angle_error(predicted: Values, true: Values) -> np.ndarray:
+    return angle_errors(predicted, true).mean(axis=-1)
+
+
+def _summed(
+    name: str,
+    unit: str,
+    values: Callable[[Values, Values], np.ndarray],
+    fields: tuple[str, ...],
+    title: str,
+    **how: Any,
+) -> Column:
+    """A column of `fields` that both sides have, whose mean is a figure of the same name."""
+    return Column(name, unit, values, fields, fields[:1], metric=name, title=title, **how)
+
+
 def _angles() -> Iterator[Column]:
     at = {"yaw": 1, "pitch": 0, "roll": 2}
     for name, i in at.items():
@@ -160,7 +188,8 @@ def _angles() -> Iterator[Column]:
     for name, i in at.items():
         yield Column(name, "degrees", lambda p, t, i=i: aflw_degrees(p["quat"])[:, i], (), ("quat",))
     for name, i in at.items():
-        yield Column(f"{name}_error", "degrees", lambda p, t, i=i: angle_errors(p, t)[:, i], ("quat",), ("quat",))
+        values, words = partial(_angle_error, i), {"metric": name, "title": f"{name} error", "headline": name}
+        yield Column(f"{name}_error", "degrees", values, ("quat",), ("quat",), **words)
 
 
 def _told_sigmas() -> Iterator[Column]:
@@ -189,13 +218,13 @@ def _table(*rows: Column) -> dict[str, Column]:
 
 POSE = _table(
     *_angles(),
-    Column("average", "degrees", lambda p, t: angle_errors(p, t).mean(axis=-1), ("quat",), ("quat",)),
-    Column("geodesic", "degrees", geodesic_error, ("quat",), ("quat",)),
-    Column("nme2d", "%", nme_bbox, ("landmarks",), ("landmarks",)),
-    Column("nme3d", "%", _depth_error, ("landmarks", "landmarks_depth"), ("landmarks",)),
-    Column("position", "head radii", position_error, ("pos_size",), ("pos_size",), 5),
-    Column("size", "head radii", size_error, ("pos_size",), ("pos_size",), 5),
-    Column("iou", "share", box_iou, ("bbox",), ("bbox",), 5),
+    _summed("average", "degrees", _mean_angle_error, ("quat",), "mean of the three", headline="average"),
+    _summed("geodesic", "degrees", geodesic_error, ("quat",), "geodesic error, mean", headline="geodesic"),
+    _summed("nme2d", "%", nme_bbox, ("landmarks",), f"{NME.format(2)}, mean", headline="nme"),
+    _summed("nme3d", "%", _depth_error, ("landmarks", "landmarks_depth"), f"{NME.format(3)}, mean"),
+    _summed("position", "head radii", position_error, ("pos_size",), "position error", digits=5),
+    _summed("size", "head radii", size_error, ("pos_size",), "size error", digits=5),
+    _summed("iou", "share", box_iou, ("bbox",), "IoU of the next frame's box", digits=5),
     Column("sigma_rotation", "degrees", _sigma_rotation, (), ("rotaxis_scales_tril",)),
     Column("sigma_position", "head radii", _sigma_position, ("pos_size",), ("pos_size_scales_tril",), 5),
     *_told_sigmas(),
@@ -205,7 +234,7 @@ LOCALIZER = _table(
     Column("face", "0 or 1", lambda p, t: t["face"], ("face",), (), 0),
     Column("reported", "0 or 1", lambda p, t: p["face"], (), ("face",), 0),
     Column("score", "share", lambda p, t: p["score"], (), ("score",), 5),
-    Column("iou", "share", box_iou, ("bbox",), ("bbox",), 5),
+    _summed("iou", "share", box_iou, ("bbox",), "IoU of the box, where there is a face", digits=5, headline="iou"),
     Column("corner", "-1..1 over the frame", corner_error, ("bbox", "frame_size"), ("bbox",), 5),
 )
 

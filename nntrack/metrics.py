@@ -1,18 +1,19 @@
 """What is summed up of the errors: a table of figures, each made of the columns that `errors` gives per sample.
 
-A new metric is a row here (and a column there, if it measures something new); it appears in ``metrics/`` and in every
-comparison by itself. Every figure comes with its bootstrap interval, see `resampling`.
+A new metric is a function and a row *there*: its mean appears here, in ``metrics/`` and in every comparison by itself.
+What is summed up in another way is a row here. Every figure comes with its bootstrap interval, see `resampling`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammainc
 
-from nntrack.errors import FORETOLD
+from nntrack import errors
+from nntrack.errors import FORETOLD, NME, Column
 from nntrack.resampling import DRAWS, LEVEL, Resamples, interval
 
 Columns = Mapping[str, np.ndarray]
@@ -60,8 +61,8 @@ YAW_BINS = (
 LIMITS = {"geodesic": (20, "degrees"), "nme2d": (10, "%"), "nme3d": (10, "%")}  # where the error distributions end
 NAMES = {
     "geodesic": "geodesic error",
-    "nme2d": "NME 2D by sqrt(w h) of the landmarks' box",
-    "nme3d": "NME 3D by sqrt(w h) of the landmarks' box",
+    "nme2d": NME.format(2),
+    "nme3d": NME.format(3),
 }
 CALIBRATED = FORETOLD  # errors that the net itself foretells: by which factor, which component; None is all three
 SIGMAS = (1, 2)
@@ -112,17 +113,20 @@ def _squared(name: str, columns: Columns) -> np.ndarray:
     return columns[name] ** 2
 
 
-def _mean(name: str, title: str, unit: str, column: str = "", **options: Any) -> Metric:
-    column = column or name
-    return Metric(name, title, unit, partial(_column, column), (column,), **options)
+def _means_of(table: Mapping[str, Column]) -> Iterator[Metric]:
+    """The plain means, of all columns that have one."""
+    for row in table.values():
+        if row.metric:
+            values, digits = partial(_column, row.name), row.digits - 1
+            yield Metric(row.metric, row.title, row.unit, values, (row.name,), headline=row.headline, digits=digits)
 
 
-def _distribution(column: str, headline: str = "") -> Iterator[Metric]:
-    """What is told of an error whose distribution counts: mean, by yaw, area under the curve, share of failures."""
+def _distribution(column: str) -> Iterator[Metric]:
+    """What else is told of an error whose distribution counts: quantiles, by yaw, area under the curve, failures."""
     title, (limit, unit) = NAMES[column], LIMITS[column]
-    yield _mean(column, f"{title}, mean", unit, headline=headline)
     for share, name, words in ((0.5, "median", "median"), (0.95, "p95", "95th percentile")):
-        yield _mean(f"{column}_{name}", f"{title}, {words}", unit, column, quantile=share)
+        values = partial(_column, column)
+        yield Metric(f"{column}_{name}", f"{title}, {words}", unit, values, (column,), quantile=share)
     needs = ("true_yaw", column)
     for low, high in YAW_BINS:
         words = f"{title}, yaw {low} to {high} either way" + (" and beyond" if (low, high) == YAW_BINS[-1] else "")
@@ -148,20 +152,11 @@ def _table(*rows: Metric) -> dict[str, Metric]:
 
 
 CALIBRATION = _table(*_calibration())  # shares of the errors within so many predicted standard deviations
-POSE = _table(
-    *(_mean(name, f"{name} error", "degrees", f"{name}_error", headline=name) for name in ("yaw", "pitch", "roll")),
-    _mean("average", "mean of the three", "degrees", headline="average"),
-    *_distribution("geodesic", "geodesic"),
-    *_distribution("nme2d", "nme"),
-    *_distribution("nme3d"),
-    _mean("position", "position error", "head radii", digits=4),
-    _mean("size", "size error", "head radii", digits=4),
-    _mean("iou", "IoU of the next frame's box", "share", digits=4),
-)
+POSE = _table(*_means_of(errors.POSE), *(row for column in LIMITS for row in _distribution(column)))
 _TOLD = ("face", "reported")
 LOCALIZER = _table(
     Metric("accuracy", "face or no face told right", "share", _told_right, _TOLD, headline="accuracy", digits=4),
-    _mean("iou", "IoU of the box, where there is a face", "share", headline="iou", digits=4),
+    *_means_of(errors.LOCALIZER),
     Metric(
         "corner_rmse",
         "root mean square error of the box's edges",

@@ -7,7 +7,7 @@ import typer
 
 from stages._run import start
 
-COMMANDS = ("show", "evaluate")  # modules of this folder
+COMMANDS = ("show", "evaluate", "compare")  # modules of this folder
 
 
 def main() -> None:

@@ -159,3 +159,12 @@ def test_the_root_of_the_mean_variance_is_what_errors_are_like(rng):
     found = errors.measure(errors.POSE, predicted, gaussian_labels(predicted, rng))
     root = np.sqrt(np.mean(found["geodesic"] ** 2) / 3)
     assert np.sqrt(np.mean(found["sigma_rotation"] ** 2)) == pytest.approx(root, rel=0.05)
+
+
+@pytest.mark.parametrize(("net", "table", "make"), NETS)
+def test_a_new_error_makes_a_new_figure_by_itself(net, table, make):
+    new = errors.Column("far", "m", lambda p, t: np.ones(3), (), metric="far", title="how far", headline="far")
+    (row,) = metrics._means_of({"other": errors.Column("other", "m", lambda p, t: np.ones(3), ()), "far": new})
+    assert (row.name, row.title, row.unit, row.needs, row.headline) == ("far", "how far", "m", ("far",), "far")
+    named = {column.metric for column in table.values() if column.metric}
+    assert named and named <= set(METRICS[net])
