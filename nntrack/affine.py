@@ -98,6 +98,16 @@ def move_pos_size(affine: Array, pos_size: Array) -> Array:
     return xp.concat([point, pos_size[..., 2:] * scale_of(affine)[..., None]], axis=-1)
 
 
+def move_camera(affine: Array, camera: Array) -> Array:
+    """Focal lengths x, y and the place of the optical axis x, y (..., 4): two lengths and a point.
+
+    Exact for scaling, shifts, mirrors and quarter turns, and for every map where both focal lengths are the same.
+    """
+    xp = array_namespace(affine, camera)
+    focal = xp.sum((affine[..., :2] * camera[..., None, :2]) ** 2, axis=-1) ** 0.5
+    return xp.concat([focal, move_points(affine, camera[..., None, 2:])[..., 0, :]], axis=-1)
+
+
 def move_landmarks(affine: Array, landmarks: Array) -> Array:
     """Landmarks (..., 68, 3): xy are points, z a length; a mirror swaps the subject's sides."""
     xp = array_namespace(affine, landmarks)

@@ -41,6 +41,7 @@ FIELDS: dict[str, Field] = {
             "iBUG order; z into the screen, 0 at the mean of the eye corners",
             affine.move_landmarks,
         ),
+        Field("camera", (4,), "px", "focal lengths x, y; place x, y of the optical axis", affine.move_camera),
     )
 }
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from nntrack.sample import FIELDS, MASKS, STRINGS, Sample
 
-SCHEMA = 1
+SCHEMA = 2
 _BLOCK = 1 << 22  # bytes copied at a time
 _IMAGES_AT = 2048  # bytes: where HDF5 puts the first array of a file, the pictures
 _ROW = np.dtype([(n, "<f4", f.shape) for n, f in FIELDS.items()] + [(f"has_{n}", "?") for n in MASKS])

@@ -14,6 +14,7 @@ def labels(rng):
         "quat": quat / np.linalg.norm(quat),
         "pos_size": np.array([10.0, 12, 9]),
         "landmarks": rng.normal(size=(68, 3)),
+        "camera": np.array([50.0, 50, 9, 7]),
     }
 
 
