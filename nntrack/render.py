@@ -31,6 +31,13 @@ class Light(NamedTuple):
     shadow: bool
 
 
+class Lens(NamedTuple):
+    """A pinhole camera for the whole picture. focal: px; middle (2,): px, where the optical axis passes."""
+
+    focal: float
+    middle: np.ndarray
+
+
 class Person(NamedTuple):
     """Who is drawn: a head, its vertices (n, 3) at rest, what it looks like and what it wears."""
 
@@ -67,6 +74,7 @@ class _Camera(NamedTuple):
     centre: np.ndarray
     radius: float
     distance: float  # head radii
+    axis: np.ndarray  # (2,) where the optical axis passes, head radii from between the eyes
 
 
 def draw_person(rng: np.random.Generator, head: heads.HeadModel | None = None) -> Person:
@@ -101,14 +109,18 @@ def draw(
     *,
     light: Light | None = None,
     background: np.ndarray | None = None,
+    lens: Lens | None = None,
 ) -> Picture:
     """One head in a picture of ``size`` (height, width).
 
     quat (4,): the head's rotation. centre (2,), radius: px, where the point between the eyes lies and how long 100 mm
-    are there. background: (height, width) uint8 to draw onto; by default a random one is drawn.
+    are there. background: (height, width) uint8 to draw onto; by default a random one is drawn. lens: by default the
+    camera is at a random distance and looks at the head wherever in the picture that is.
     """
     light = light or draw_light(rng)
-    camera = _draw_camera(rng, quat, centre, radius)
+    camera = _draw_camera(rng, quat, np.asarray(centre, np.float64), float(radius))
+    if lens is not None:
+        camera = camera._replace(distance=lens.focal / radius, axis=(lens.middle - camera.centre) / radius)
     ground = scenery.background(rng, size) if background is None else background.astype(np.float32) / 255
     points = person.head.express(person.rest, expression)
     marks = points[person.head.landmarks]
@@ -174,7 +186,9 @@ def _draw_camera(rng: np.random.Generator, quat: np.ndarray, centre: np.ndarray,
     length = np.linalg.norm(body)
     body *= min(1.0, 1.1 / max(length, 1e-9))  # necks turn no farther
     distance = np.exp(rng.uniform(np.log(9), np.log(45)))
-    return _Camera(rotmat, body, np.asarray(centre, np.float64), float(radius), distance)
+    # The camera looks at the middle of the face, so that a label's rotation is the one that a fit without perspective
+    # would find. If it looked between the eyes, it would see all faces a little from above.
+    return _Camera(rotmat, body, centre, radius, distance, rotmat[:2] @ FACE_MIDDLE)
 
 
 def _pose(points: np.ndarray, follows: np.ndarray, camera: _Camera, origin: np.ndarray) -> _Posed:
@@ -186,10 +200,7 @@ def _pose(points: np.ndarray, follows: np.ndarray, camera: _Camera, origin: np.n
         moved[low] = turn.apply(moved[low] - _NECK) + _NECK
     turned = (moved - origin) @ camera.rotmat.T
     nearness = camera.distance / np.maximum(camera.distance + turned[:, 2:], 0.3 * camera.distance)
-    # The camera looks at the middle of the face, so that a label's rotation is the one that a fit without perspective
-    # would find. If it looked between the eyes, it would see all faces a little from above.
-    axis = camera.rotmat[:2] @ FACE_MIDDLE
-    flat = (axis + (turned[:, :2] - axis) * nearness) * camera.radius + camera.centre
+    flat = (camera.axis + (turned[:, :2] - camera.axis) * nearness) * camera.radius + camera.centre
     return _Posed(turned, np.column_stack([flat, turned[:, 2] * camera.radius]))
 
 

@@ -79,7 +79,7 @@ def test_landmarks_lie_where_the_mesh_is_drawn(person, angles):
     head = person.head
     rotmat = render.quat_to_rotmat(aflw_angles_to_quat(*np.radians(np.array(angles, float))))
     size, radius = (600, 600), 250.0  # so large that every vertex owns pixels
-    camera = render._Camera(rotmat, np.zeros(3), np.array([300.0, 200.0]), radius, 12.0)
+    camera = render._Camera(rotmat, np.zeros(3), np.array([300.0, 200.0]), radius, 12.0, np.array([0.1, 0.3]))
     posed = render._pose(person.rest, head.neck, camera, np.zeros(3))
     seen = 0
     for index in range(landmarks.COUNT):
