@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 
-DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface")
+DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi")
 
 
 class _Section(BaseModel):
@@ -30,6 +30,7 @@ class Synthesize(_Section):
     clips: Count  # of YTFaces
     frames: Count  # per clip
     widerface: Count  # photos
+    biwi: Count  # frames
 
 
 class Dataset(_Section):
@@ -55,6 +56,7 @@ class Convert(_Section):
     w300lp: Annotated[Dataset, Field(alias="300wlp")]
     ytfaces: Videos
     widerface: Dataset
+    biwi: Videos
 
     def dataset(self, name: str) -> Dataset:
         """The section of one dataset. Raises ValueError for an unknown name."""

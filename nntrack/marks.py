@@ -8,8 +8,8 @@ from nntrack.archive import fingerprint
 from nntrack.basel import FILE_NAME as BASEL
 from nntrack.store import replacing
 
-# Files that change what an archive is converted to, beside the archive: data set's archive -> file
-COMPANIONS = {"300W-LP.zip": BASEL}
+# Files that change what an archive is converted to, beside the archive or in it: data set's archive -> file
+COMPANIONS = {"300W-LP.zip": BASEL, "BIWI": "BIWI/biwi_boxes.csv"}
 
 
 def mark_path(archive: str | Path) -> Path:
@@ -22,7 +22,7 @@ def write_mark(archive: str | Path) -> Path:
     """Write the mark of an archive that is there, and return its path. The same archive gives the same bytes."""
     archive = Path(archive)
     lines = [f"archive: {archive.name}", *(f"{key}: {value}" for key, value in fingerprint(archive).items())]
-    companion = archive.with_name(COMPANIONS.get(archive.name, archive.name))
+    companion = archive.parent / COMPANIONS.get(archive.name, archive.name)
     if companion != archive and companion.exists():
         with open(companion, "rb") as stream:
             lines.append(f"{companion.name}: {hashlib.file_digest(stream, 'sha256').hexdigest()}")

@@ -1,4 +1,4 @@
-"""The file formats of the original archives, for writing: zip, JPEG, .mat and .npz with the same bytes every time."""
+"""The originals' file formats, for writing: zip, JPEG, PNG, .mat and .npz with the same bytes every time."""
 
 import io
 import zipfile
@@ -32,13 +32,18 @@ class ZipWriter:
         """Add one member; pictures and .npz, which are compressed already, are stored as they are."""
         member = zipfile.ZipInfo(name, _DATE)
         member.external_attr = 0x20  # the archive attribute of DOS, as in the originals
-        packed = name.endswith((".jpg", ".npz"))
+        packed = name.endswith((".jpg", ".png", ".npz"))
         self._zip.writestr(member, data, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
 
 
 def jpeg(image: np.ndarray, quality: int) -> bytes:
     """An image (H, W) or (H, W, 3) BGR, uint8, encoded."""
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def png(image: np.ndarray) -> bytes:
+    """An image (H, W) or (H, W, 3) BGR, uint8, encoded without loss."""
+    return cv2.imencode(".png", image)[1].tobytes()
 
 
 def mat(arrays: Mapping[str, Any]) -> bytes:

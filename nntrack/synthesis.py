@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from nntrack import clips, crowds, heads, images, marks, portraits
+from nntrack import clips, crowds, heads, images, marks, portraits, sittings
 from nntrack.config import Synthesize
 from nntrack.originals import ZipWriter
 from nntrack.readers._parallel import in_order
@@ -43,6 +43,7 @@ def plans(sizes: Synthesize) -> list[Plan]:
         Plan("300wlp", "300W-LP.zip", partial(wide, head=head), sizes.photos_300wlp, _write_zip),
         Plan("ytfaces", "YTFaces", partial(clips.draw, sizes.frames, head=head), sizes.clips, clips.write),
         Plan("widerface", "wider_faces", partial(crowds.draw, head=head), sizes.widerface, crowds.write),
+        Plan("biwi", "BIWI", partial(sittings.draw, head=head), sizes.biwi, sittings.write),
     ]
 
 

@@ -16,7 +16,7 @@ def main(
     out: Path,
     limit: Annotated[int | None, typer.Option("-n", min=1, help="at most so many samples")] = None,
 ) -> None:
-    """Convert ARCHIVE, of the kind DATASET (aflw2k, 300wlp, ytfaces, widerface), to OUT."""
+    """Convert ARCHIVE, of the kind DATASET (see nntrack/readers), to OUT."""
     conversion.find_reader(dataset)
     params = config.load()
     section = params.convert.dataset(dataset)

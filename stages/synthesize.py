@@ -1,4 +1,4 @@
-"""Stage: draw the four archives, for those who have none."""
+"""Stage: draw the archives, for those who have none."""
 
 from pathlib import Path
 from typing import Annotated

@@ -38,6 +38,11 @@ def jpeg(rng, height=SIDE, width=SIDE) -> bytes:
     return cv2.imencode(".jpg", picture)[1].tobytes()
 
 
+def png(rng, height=480, width=640) -> bytes:
+    small = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return cv2.imencode(".png", cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST))[1].tobytes()
+
+
 def mat(**arrays) -> bytes:
     stream = io.BytesIO()
     savemat(stream, arrays)
@@ -195,6 +200,38 @@ def widerface(rng, folder: Path, lists=None) -> Path:
     return folder
 
 
+def numbers(*arrays) -> bytes:
+    """Rows of numbers with a blank line between the arrays, a space at each line's end."""
+    text = ["".join(" ".join(f"{v:.9g}" for v in row) + " \n" for row in np.atleast_2d(array)) for array in arrays]
+    return "\n".join(text).encode()
+
+
+def biwi_camera(turn=None, shift=(-24.0, 3.0, -8.0), focal=520.0, distortion=(0, 0, 0, 0)) -> bytes:
+    turn = np.eye(3) if turn is None else turn.as_matrix()
+    return numbers([[focal, 0, 321.5], [0, focal, 238], [0, 0, 1]], distortion, turn, shift, [640, 480])
+
+
+def biwi(rng, persons=("01", "22"), frames=6, top="hpdb/") -> Archive:
+    archive = Archive()
+    for person in persons:
+        archive.contents[f"{top}{person}/rgb.cal"] = biwi_camera()
+        archive.contents[f"{top}{person}/depth.cal"] = b"no reader looks"
+        archive.contents[f"{top}{person}.obj"] = b"a template"
+        for frame in range(3, 3 + frames):
+            turn = Rotation.from_rotvec(rng.uniform(-0.5, 0.5, 3))
+            place = rng.uniform([-200, -150, 800], [200, 150, 1100])
+            stem = f"{top}{person}/frame_{frame:05d}"
+            archive.contents[f"{stem}_rgb.png"] = png(rng)
+            archive.contents[f"{stem}_pose.txt"] = numbers(turn.as_matrix(), place)
+            archive.contents[f"{stem}_depth.bin"] = b"no reader looks"
+    return archive
+
+
+def biwi_boxes(folder: Path, rows, columns="person,frame,x0,y0,x1,y1") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "biwi_boxes.csv").write_text("\n".join([columns, *rows]) + "\n")
+
+
 def make(dataset: str, folder: Path) -> Path:
     """A small sound archive of any dataset."""
     rng = np.random.default_rng(5)
@@ -207,4 +244,8 @@ def make(dataset: str, folder: Path) -> Path:
         return ytfaces(folder / "YTFaces", videos, dict.fromkeys(videos, "Ann"), unpacked=["Ann_1"])
     if dataset == "widerface":
         return widerface(rng, folder / "wider_faces")
+    if dataset == "biwi":
+        biwi_boxes(folder / "BIWI", [f"{p},{f},200,100,300,{220 + f}" for p in (1, 22) for f in range(3, 9)])
+        biwi(rng).write(folder / "BIWI" / "hpdb.zip")
+        return folder / "BIWI"
     raise ValueError(f"no archive is made for {dataset}: a new reader needs one here")

@@ -55,8 +55,8 @@ def test_what_is_not_yaml_is_named_in_one_line(tmp_path):
 
 
 def test_an_unknown_dataset_is_told_the_known_ones(values):
-    with pytest.raises(ValueError, match="known: aflw2k, 300wlp, ytfaces, widerface"):
-        config.parse(values, "params.yaml").convert.dataset("biwi")
+    with pytest.raises(ValueError, match="known: aflw2k, 300wlp, ytfaces, widerface, biwi"):
+        config.parse(values, "params.yaml").convert.dataset("pointing")
 
 
 def test_digest_depends_on_values_alone():

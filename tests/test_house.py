@@ -21,7 +21,7 @@ FLOORS = (
     {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing"},
     {"networks", "metrics", "protocols", "losses", "fitting", "render", "selection"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
-    | {"comparison", "nets", "pictures"},
+    | {"comparison", "nets", "pictures", "sittings"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
 # client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
@@ -37,6 +37,7 @@ NEIGHBOURS = {
     ("synthesis", "clips"),
     ("synthesis", "crowds"),
     ("synthesis", "portraits"),
+    ("synthesis", "sittings"),
     ("heads", "head"),
     ("heads", "scan"),
     ("scan", "scanfit"),
@@ -119,6 +120,13 @@ def test_a_stage_depends_on_exactly_the_code_that_it_runs(name, stage):
     expected = {relative(path) for path in expected}
     declared = {dep for dep in stage.get("deps", []) if isinstance(dep, str) and dep.endswith(".py")}
     assert declared == expected
+
+
+def test_what_is_measured_on_is_never_learnt_from():
+    files = {f"data/hdf5/{name}.h5" for name in ("aflw2k", "biwi")}
+    for name, stage in expanded_stages():
+        if name in ("split", "facemodel", "train_localizer", "train_pose", "export"):
+            assert not files & set(map(str, stage["deps"])), name
 
 
 def test_every_stage_is_in_the_readme():

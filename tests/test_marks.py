@@ -34,6 +34,15 @@ def test_the_basel_model_beside_it_counts(folder):
     assert len(set(marks)) == 3
 
 
+def test_boxes_in_the_folder_count(tmp_path, rng):
+    folder = archives.make("biwi", tmp_path)
+    marks = []
+    for x in (1, 2, 2):
+        archives.biwi_boxes(folder, [f"1,3,{x},20,30,40"])  # the same size: only its content tells
+        marks.append(write_mark(folder).read_text())
+    assert marks[0] != marks[1] == marks[2] and "biwi_boxes.csv: " in marks[0]
+
+
 def test_all_that_is_missing_is_listed_at_once(folder):
     with pytest.raises(FileNotFoundError) as error:
         write_marks(folder, [*NAMES, "YTFaces", "wider_faces"])

@@ -119,7 +119,7 @@ def test_a_folder_without_expressions_draws_people_at_rest(folder, tmp_path, rng
 
 
 def test_archives_are_drawn_from_it_and_depend_on_the_seed_alone(folder, tmp_path):
-    sizes = {"aflw2k": 2, "300wlp": 2, "views": 2, "clips": 1, "frames": 2, "widerface": 2}
+    sizes = {"aflw2k": 2, "300wlp": 2, "views": 2, "clips": 1, "frames": 2, "widerface": 2, "biwi": 1}
     drawn = []
     for name, head, workers in (("one", str(folder), 1), ("two", str(folder), 2), ("built-in", None, 1)):
         plan = Synthesize.model_validate(sizes | {"head": head}, by_alias=True)
@@ -131,7 +131,7 @@ def test_archives_are_drawn_from_it_and_depend_on_the_seed_alone(folder, tmp_pat
 
 
 def test_a_head_that_cannot_be_read_leaves_nothing_behind(tmp_path):
-    sizes = {"aflw2k": 1, "300wlp": 1, "views": 1, "clips": 1, "frames": 2, "widerface": 1}
+    sizes = {"aflw2k": 1, "300wlp": 1, "views": 1, "clips": 1, "frames": 2, "widerface": 1, "biwi": 1}
     plan = Synthesize.model_validate(sizes | {"head": str(tmp_path / "nowhere")}, by_alias=True)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         synthesis.synthesize(tmp_path / "out", plan, seed=3)

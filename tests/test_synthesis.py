@@ -13,9 +13,16 @@ from nntrack.readers._format import Options
 from nntrack.store import Stored
 
 TINY = Synthesize.model_validate(
-    {"head": None, "aflw2k": 5, "300wlp": 4, "views": 3, "clips": 4, "frames": 8, "widerface": 12}, by_alias=True
+    {"head": None, "aflw2k": 5, "300wlp": 4, "views": 3, "clips": 4, "frames": 8, "widerface": 12, "biwi": 5},
+    by_alias=True,
 )
-ARCHIVES = {"aflw2k": "AFLW2000-3D.zip", "300wlp": "300W-LP.zip", "ytfaces": "YTFaces", "widerface": "wider_faces"}
+ARCHIVES = {
+    "aflw2k": "AFLW2000-3D.zip",
+    "300wlp": "300W-LP.zip",
+    "ytfaces": "YTFaces",
+    "widerface": "wider_faces",
+    "biwi": "BIWI",
+}
 OPTIONS = Options(limit=None, size=64, margin=1.5, stride=1, seed=0)
 
 
@@ -53,7 +60,7 @@ def test_the_bytes_depend_on_the_seed_alone(drawn, tmp_path):
 
 
 def test_drawing_again_replaces_what_was_there(drawn, tmp_path):
-    only = TINY.model_copy(update={"aflw2k": 1, "photos_300wlp": 1, "clips": 1, "frames": 2, "widerface": 5})
+    only = TINY.model_copy(update={"aflw2k": 1, "photos_300wlp": 1, "clips": 1, "frames": 2, "widerface": 5, "biwi": 1})
     for seed in (1, 2):
         synthesis.synthesize(tmp_path, only, seed=seed, workers=1)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
@@ -63,7 +70,7 @@ def test_drawing_again_replaces_what_was_there(drawn, tmp_path):
 
 def test_the_readers_take_every_sample(converted):
     dataset, stored, tally = converted
-    expected = {"aflw2k": 5, "300wlp": 12}
+    expected = {"aflw2k": 5, "300wlp": 12, "biwi": 5}
     assert len(stored) == expected.get(dataset, len(stored)) > 0
     assert tally.bad == 0
 
@@ -75,6 +82,11 @@ def test_labels_of_a_face_fit_together(converted):
         assert faces.sum() == len(stored) / 2
         box = stored.labels["bbox"][faces]
         assert (box[:, :2] >= -1).all() and (box[:, 2:] <= [289, 225]).all()
+        return
+    if dataset == "biwi":  # the face is in its box
+        assert not stored.masks["landmarks"].any() and stored.masks["camera"].all()
+        box, place = stored.labels["bbox"], stored.labels["pos_size"][:, :2]
+        assert (box[:, :2] < place).all() and (place < box[:, 2:]).all()
         return
     corners = stored.labels["landmarks"][:, [36, 39, 42, 45]].mean(axis=1)
     pos_size = stored.labels["pos_size"]

@@ -18,7 +18,7 @@ from nntrack import basel
 from nntrack.archive import read_member
 from nntrack.landmarks import EYE_CORNERS, face_box
 from nntrack.readers import _3ddfa
-from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, cut, decode, load_mat
+from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, cut, decode, load_mat, project
 from nntrack.reference import NEUTRAL_LANDMARKS
 from nntrack.rotations import quat_apply
 from nntrack.sample import Sample
@@ -97,7 +97,7 @@ def _label(loaded: list[_Loaded], options: Options) -> list[Outcome]:
     height, width = np.array([row.image.shape for row in loaded], np.float64).T
     poses = np.stack([row.pose for row in loaded])
     labels = _3ddfa.pose_to_labels(poses, width, height)
-    neutral = _project(NEUTRAL_LANDMARKS, labels)
+    neutral = project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
     landmarks = neutral.copy()
     for i, row in enumerate(loaded):
         if row.face is not None:
@@ -121,13 +121,6 @@ def _outcome(row: _Loaded, crop: np.ndarray, labels: dict[str, np.ndarray], misf
         labels["landmarks"] = labels["landmarks"][:, :2]
     subset, name = row.pair.key
     return Sample(crop, row.pair.photo.name, name.rsplit("_", 1)[0], labels, subset=subset)
-
-
-def _project(points: np.ndarray, labels: dict[str, np.ndarray]) -> np.ndarray:
-    """Points (68, 3) in the head frame to pictures (n, 68, 3), px."""
-    posed = quat_apply(labels["quat"][:, None], points) * labels["pos_size"][:, None, 2:]
-    posed[..., :2] += labels["pos_size"][:, None, :2]
-    return posed
 
 
 def _model_landmarks(row: _Loaded, quat: np.ndarray, height: float) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from scipy.io import loadmat
 
@@ -17,10 +18,13 @@ from nntrack.archive import Damaged
 from nntrack.images import decode_grey, warp
 from nntrack.landmarks import square_around
 from nntrack.readers._parallel import Work, in_order
+from nntrack.rotations import quat_apply
 from nntrack.sample import Sample, move_labels
 
 _MESSAGES = 20  # of damaged members, kept for people to read
-_JPEG_TAIL = 4096  # bytes in which the end marker must be found: some writers pad
+_TAIL = 4096  # bytes in which the end marker must be found: some writers pad
+# OpenCV fills what a cut picture lacks with grey and says nothing: how JPEG and PNG begin, and how they end
+_ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
 
 
 @dataclass(frozen=True)
@@ -125,13 +129,19 @@ def load_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> d
 
 def decode(data: bytes, name: str) -> np.ndarray:
     """A grey picture (H, W); raises `Damaged`, naming the member, if it cannot be decoded or is cut short."""
-    # OpenCV fills what a cut JPEG lacks with grey and says nothing
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-_JPEG_TAIL:]:
+    if _ENDS.get(data[:2], b"") not in data[-_TAIL:]:
         raise Damaged(f"{name} is cut short")
     try:
         return decode_grey(data)
-    except ValueError as error:
+    except (ValueError, cv2.error) as error:  # the latter for a size that is beyond reason
         raise Damaged(f"{name}: {error}") from error
+
+
+def project(points: np.ndarray, quat: np.ndarray, pos_size: np.ndarray) -> np.ndarray:
+    """Points (k, 3) in the head frame and head radii to pictures (..., k, 3) px, without perspective."""
+    posed = quat_apply(quat[..., None, :], points) * pos_size[..., None, 2:]
+    posed[..., :2] += pos_size[..., None, :2]
+    return posed
 
 
 def cut(
