@@ -18,6 +18,7 @@ _LOCATOR64_SIZE = 20
 _ENTRY = struct.Struct("<4s6H3I5H2I")
 _STORED, _DEFLATED, _ENCRYPTED = 0, 8, -1
 _BLOCK = 1 << 20  # bytes
+_HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 
 
 class Damaged(ValueError):
@@ -111,9 +112,14 @@ def fingerprint(path: str | os.PathLike[str]) -> dict[str, str | int]:
     """What tells one archive from another at little cost: kind, members, bytes (unpacked), and a SHA-256 of the list.
 
     zip: names, checksums and sizes from its directory. Folder: relative names and sizes of its files, and the
-    fingerprints of the zips in it. The order of members does not count; hidden files and marks are left out.
+    fingerprints of the zips in it. The order of members does not count; hidden files and marks are left out. HDF5: its
+    bytes, there being no list.
     """
     path = Path(path)
+    if is_hdf5(path):
+        with open(path, "rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"kind": "hdf5", "members": 1, "bytes": path.stat().st_size, "sha256": digest}
     rows, total = [], 0
     if path.is_dir():
         for file in folder_files(path):
@@ -126,6 +132,14 @@ def fingerprint(path: str | os.PathLike[str]) -> dict[str, str | int]:
             total += member.size
     digest = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
     return {"kind": "folder" if path.is_dir() else "zip", "members": len(rows), "bytes": total, "sha256": digest}
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 files do."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as stream:
+        return stream.read(len(_HDF5)) == _HDF5
 
 
 def folder_files(folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 
-DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi")
+DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi", "opentrack_h5")
 
 
 class _Section(BaseModel):
@@ -57,6 +57,7 @@ class Convert(_Section):
     ytfaces: Videos
     widerface: Dataset
     biwi: Videos
+    opentrack_h5: Dataset = Dataset(use=True, limit=None)  # files converted by hand, see the README
 
     def dataset(self, name: str) -> Dataset:
         """The section of one dataset. Raises ValueError for an unknown name."""

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 from scipy.io import savemat
 from scipy.spatial.transform import Rotation
@@ -232,6 +233,38 @@ def biwi_boxes(folder: Path, rows, columns="person,frame,x0,y0,x1,y1") -> None:
     (folder / "biwi_boxes.csv").write_text("\n".join([columns, *rows]) + "\n")
 
 
+def posed_faces(rng, count, size=200) -> dict[str, np.ndarray]:
+    """Labels as opentrack's training code stores them, of pictures (size, size)."""
+    turns = Rotation.from_rotvec(rng.uniform(-0.5, 0.5, (count, 3)))
+    coords = np.column_stack([rng.uniform(0.45, 0.55, (count, 2)) * size, rng.uniform(0.22, 0.28, count) * size])
+    points = np.stack([turn.apply(NEUTRAL_LANDMARKS) for turn in turns]) * coords[:, None, 2:]
+    points[..., :2] += coords[:, None, :2]
+    boxes = np.concatenate([points[..., :2].min(axis=1), points[..., :2].max(axis=1)], axis=1)
+    return {"quats": turns.as_quat(), "coords": coords, "rois": boxes, "pt3d_68": points}
+
+
+def opentrack_h5(rng, path: Path, count=40, leave=(), lossy=True, **others) -> Path:
+    """A file as opentrack's training code writes it. others: arrays that take the place of what would be there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = posed_faces(rng, count)
+    labels |= {"shapeparams": rng.normal(size=(count, 50)), "sequence_starts": np.array([0, count // 2, count])}
+    categories = {"quats": "q", "coords": "xys", "rois": "roi", "pt3d_68": "pts", "shapeparams": ""}
+    with h5py.File(path, "w") as file:
+        images = others.pop("images", None)
+        if images is None:
+            pictures = [jpeg(rng, 200, 200) if lossy else png(rng, 200, 200) for _ in range(count)]
+            images = file.create_dataset("images", (count,), h5py.vlen_dtype(np.uint8), maxshape=(None,), chunks=(8,))
+            images[:] = np.array([np.frombuffer(data, np.uint8) for data in pictures] + [None], object)[:-1]
+            images.attrs.update({"category": "img", "storage": "varsize_image_buffer", "lossy": lossy})
+        else:
+            file["images"] = images
+        for name, value in (labels | others).items():
+            if name not in leave:
+                file[name] = value.astype(np.float16) if name == "shapeparams" else value
+                file[name].attrs["category"] = categories.get(name, "")
+    return path
+
+
 def make(dataset: str, folder: Path) -> Path:
     """A small sound archive of any dataset."""
     rng = np.random.default_rng(5)
@@ -248,4 +281,6 @@ def make(dataset: str, folder: Path) -> Path:
         biwi_boxes(folder / "BIWI", [f"{p},{f},200,100,300,{220 + f}" for p in (1, 22) for f in range(3, 9)])
         biwi(rng).write(folder / "BIWI" / "hpdb.zip")
         return folder / "BIWI"
+    if dataset == "opentrack_h5":
+        return opentrack_h5(rng, folder / "wflw.h5")
     raise ValueError(f"no archive is made for {dataset}: a new reader needs one here")

@@ -55,7 +55,7 @@ def test_what_is_not_yaml_is_named_in_one_line(tmp_path):
 
 
 def test_an_unknown_dataset_is_told_the_known_ones(values):
-    with pytest.raises(ValueError, match="known: aflw2k, 300wlp, ytfaces, widerface, biwi"):
+    with pytest.raises(ValueError, match="known: aflw2k, 300wlp, ytfaces, widerface, biwi, opentrack_h5"):
         config.parse(values, "params.yaml").convert.dataset("pointing")
 
 

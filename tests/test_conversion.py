@@ -26,7 +26,7 @@ def test_there_is_a_reader_for_every_dataset():
 
 def test_an_unknown_dataset_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(
-        ValueError, match="no reader for 'pointing'; known: 300wlp, aflw2k, biwi, widerface"
+        ValueError, match="no reader for 'pointing'; known: 300wlp, aflw2k, biwi, opentrack_h5, widerface"
     ):
         convert("pointing", tmp_path, tmp_path / "x.h5")
 

@@ -1,0 +1,194 @@
+"""HDF5 files that the training code of opentrack's author writes and publishes: pictures with poses, to be trained on.
+
+``images``: a buffer with a JPEG or PNG per sample (``varsize_image_buffer``), or one array of pictures, grey or RGB.
+``quats``: xyzw, in the house's frames. ``coords``: x, y between the eyes and the projection of 100 mm. ``rois``: a face
+box xyxy. ``pt3d_68``: landmarks in the house's order and axes, (N, 68, 3) or (N, 3, 68): which of the two axes has 68
+entries tells. ``sequence_starts``: first rows of the photos or persons, and behind the last one the number of rows. Px
+are taken as counted from pixels' corners. ``shapeparams`` weigh a face model that is not ours, and are left out. Where
+there are landmarks the house's box is made of them, as for other training sets.
+
+What is damaged is counted and named. But HDF5's library trusts a file's inner directory, and a forged one can hang it.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import h5py
+import numpy as np
+
+from nntrack.archive import Damaged, is_hdf5
+from nntrack.landmarks import COUNT, EYE_CORNERS, face_box
+from nntrack.readers import _rigid
+from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, cut, decode, project
+from nntrack.reference import NEUTRAL_LANDMARKS
+from nntrack.rotations import normalize
+from nntrack.sample import Sample
+
+LICENCE = "HDF5 of opentrack's training code: terms of the datasets it was made of (mostly research, non-commercial)"
+IMAGES, STARTS, LANDMARKS = "images", "sequence_starts", "pt3d_68"
+NEEDED = {"quats": (4,), "coords": (3,)}
+OPTIONAL = {"rois": (4,), LANDMARKS: (COUNT, 3)}
+# Landmarks this far (rms, head radii) from those of the neutral head in the same pose belong to another pose or face,
+# or have other axes.
+MAX_MISFIT = 0.5
+_CHUNK = 32  # samples per task
+_LARGEST = 1 << 26  # px of one picture in an array
+_UNIT = 0.05  # a quaternion's length may be off by: some are stored in 16 bits
+_BEYOND = 1e6  # px
+_FACE = (8.0, 4.0)  # px, and sides of the picture: a box's side lies between
+
+
+class _Context(NamedTuple):
+    """What is where. groups (n,): row to sequence."""
+
+    archive: Path
+    options: Options
+    fields: tuple[str, ...]
+    encoded: bool
+    groups: np.ndarray
+
+
+def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
+    """Training crops, grouped by photo or person where the file tells them apart.
+
+    Raises ValueError, naming the file, if it is another one or not complete.
+    """
+    context = _look(archive, options)
+    rows = range(len(context.groups))
+    tally.total = len(rows)
+    return collect(_read_chunk, context, chunks(rows, _CHUNK), options, tally)
+
+
+def _look(archive: Path, options: Options) -> _Context:
+    if not is_hdf5(archive):
+        raise ValueError(f"{archive} is not an HDF5 file")
+    try:
+        with h5py.File(archive, "r") as file:
+            return _check(file, archive, options)
+    # of a damaged file h5py says that it cannot be read in more than one way
+    except (OSError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{archive} is not a complete HDF5 file: {error}") from error
+
+
+def _check(file: h5py.File, archive: Path, options: Options) -> _Context:
+    pictures = _open(file, archive, IMAGES)
+    count = len(pictures) if pictures.ndim else 0
+    if count > archive.stat().st_size:
+        raise ValueError(f"{archive}: {IMAGES} claims {count} samples, more than the file has bytes")
+    fields = [*NEEDED, *(name for name in OPTIONAL if name in file)]
+    for name in fields:
+        shape = (count, *(NEEDED | OPTIONAL)[name])
+        found = _open(file, archive, name)
+        turned = name == LANDMARKS and found.shape == (count, 3, COUNT)
+        if found.dtype.kind not in "fiu" or not (found.shape == shape or turned):
+            raise ValueError(f"{archive}: {name} is {found.dtype} {found.shape}, expected numbers {shape}")
+    return _Context(archive, options, tuple(fields), _is_encoded(pictures, archive), _groups(file, archive, count))
+
+
+def _open(file: h5py.File, archive: Path, name: str) -> h5py.Dataset:
+    if name not in file:
+        needed = ", ".join([IMAGES, *NEEDED])
+        raise ValueError(
+            f"{archive} is not such a dataset: it lacks {name} (needed: {needed}; it has: {', '.join(file)})"
+        )
+    found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+        raise ValueError(f"{archive}: {name} is not an array in the file itself")
+    return found
+
+
+def _is_encoded(pictures: h5py.Dataset, archive: Path) -> bool:
+    """Whether each picture is a buffer, not a slice of one array. Raises ValueError if it is neither.
+
+    The type tells, so the attribute ``storage`` is not asked.
+    """
+    if pictures.ndim == 1 and h5py.check_vlen_dtype(pictures.dtype) == np.uint8:
+        return True
+    plain = pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] in (1, 3))
+    if plain and pictures.dtype == np.uint8 and 0 < np.prod(pictures.shape[1:3], dtype=float) <= _LARGEST:
+        return False
+    raise ValueError(
+        f"{archive}: {IMAGES} is {pictures.dtype} {pictures.shape}; expected encoded pictures, each a buffer of"
+        " bytes, or an array of bytes (N, height, width) or (N, height, width, 3); names of files are not followed"
+    )
+
+
+def _groups(file: h5py.File, archive: Path, count: int) -> np.ndarray:
+    """The sequence of each row; each row is its own where the file does not tell."""
+    if STARTS not in file:
+        return np.arange(count)
+    starts = _open(file, archive, STARTS)
+    readable = starts.ndim == 1 and starts.dtype.kind in "iu" and 1 < len(starts) <= count + 1
+    values = starts[:].astype(np.int64) if readable else np.array([0])
+    lengths = np.diff(values)
+    if not readable or values[0] != 0 or values[-1] != count or lengths.min() <= 0:
+        raise ValueError(f"{archive}: {STARTS} does not rise from 0 to the number of samples, {count}")
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def _read_chunk(context: _Context, rows: Sequence[int]) -> list[Outcome]:
+    try:
+        with h5py.File(context.archive, "r") as file:
+            labels = {name: file[name][rows[0] : rows[-1] + 1].astype(np.float64) for name in context.fields}
+            return [
+                _read_row(context, row, file[IMAGES], {name: value[i] for name, value in labels.items()})
+                for i, row in enumerate(rows)
+            ]
+    except (OSError, RuntimeError) as error:
+        message = f"{context.archive}: samples {rows[0]} to {rows[-1]} cannot be read: {error}"
+        return [Drop("damaged", True, message, len(rows))]
+
+
+def _read_row(context: _Context, row: int, pictures: h5py.Dataset, values: dict[str, np.ndarray]) -> Outcome:
+    name = f"{context.archive}: sample {row}"
+    try:
+        labels = _to_labels(values, name)
+        image = decode(pictures[row].tobytes(), name) if context.encoded else _grey(pictures[row])
+        box = labels.get("bbox", face_box(_neutral(labels), labels["quat"], labels["pos_size"]))
+        _check_box(box, image.shape, name)
+    except Damaged as error:
+        return Drop("damaged", True, str(error))
+    batch = {key: np.asarray(value)[None] for key, value in labels.items()}
+    crops, batch = cut([image], batch, box[None], context.options.size, context.options.margin)
+    labels, stem = {key: value[0] for key, value in batch.items()}, context.archive.stem
+    return Sample(crops[0], f"{stem}/{row:06d}", f"{stem}/{context.groups[row]:06d}", labels)
+
+
+def _to_labels(values: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """A sample's values in the house's names, checked; raises `Damaged`."""
+    if not all((np.abs(value) < _BEYOND).all() for value in values.values()):
+        raise Damaged(f"{name} holds a number that is not finite, or beyond reason")
+    if abs(np.linalg.norm(values["quats"]) - 1) > _UNIT or values["coords"][2] <= 0:
+        raise Damaged(f"{name} has no pose: quats {values['quats'].tolist()}, coords {values['coords'].tolist()}")
+    labels = {"quat": normalize(values["quats"]), "pos_size": values["coords"], "face": np.float64(1)}
+    if LANDMARKS in values:
+        points = values[LANDMARKS] if values[LANDMARKS].shape[1] == 3 else values[LANDMARKS].T
+        points = points - [0, 0, points[EYE_CORNERS, 2].mean()]
+        if _rigid.rms(points, _neutral(labels)) > MAX_MISFIT * labels["pos_size"][2]:
+            raise Damaged(f"{name}: landmarks contradict the pose")
+        labels |= {"landmarks": points, "bbox": face_box(points, labels["quat"], labels["pos_size"])}
+    elif "rois" in values:
+        labels["bbox"] = values["rois"]
+    return labels
+
+
+def _neutral(labels: dict[str, np.ndarray]) -> np.ndarray:
+    """A neutral face's landmarks (68, 3), px, in the sample's pose."""
+    return project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
+
+
+def _check_box(box: np.ndarray, shape: tuple[int, ...], name: str) -> None:
+    """Raise `Damaged` unless a face of this box can be in a picture (height, width) and is mostly in it."""
+    sides, size = box[2:] - box[:2], np.array(shape[::-1])
+    middle = (box[:2] + box[2:]) / 2
+    if sides.min() < _FACE[0] or sides.max() > _FACE[1] * size.max() or (middle < 0).any() or (middle > size).any():
+        raise Damaged(
+            f"{name}: the face's box {np.round(box).tolist()} is not in the picture of {size[0]}x{size[1]} px"
+        )
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    colour = picture.shape[2:] == (3,)
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) if colour else picture.reshape(picture.shape[:2])
