@@ -7,7 +7,11 @@ takes the camera's axis to the ray.
 
 import numpy as np
 
-from nntrack.rotations import normalize, quat_multiply
+from nntrack.rotations import normalize, quat_apply, quat_multiply
+
+# Head radii from the point between the eyes, in the head's frame: a head is seen along the ray through it. Along that
+# through the eyes, drawn heads came out turned up: what tells of their pose lies about the face's middle.
+FACE_MIDDLE = np.array([0.0, 0.4, 0.0])
 
 
 def ray_quat(points: np.ndarray, camera: np.ndarray) -> np.ndarray:
@@ -21,6 +25,11 @@ def ray_quat(points: np.ndarray, camera: np.ndarray) -> np.ndarray:
     x, y, z = normalize(np.concatenate([across, np.ones((len(across), 1))], axis=1)).T
     # (axis to ray) = cross product and 1 + cosine, the quaternion of twice the angle halved by its length
     return normalize(np.stack([-y, x, np.zeros_like(x), 1 + z], axis=1))
+
+
+def face_middle(quat: np.ndarray, pos_size: np.ndarray) -> np.ndarray:
+    """Where `FACE_MIDDLE` lies in the image, (N, 2) px; quat (N, 4), pos_size (N, 3) px."""
+    return pos_size[:, :2] + quat_apply(np.asarray(quat, np.float64), FACE_MIDDLE)[:, :2] * pos_size[:, 2:]
 
 
 def seen_to_camera(quat: np.ndarray, points: np.ndarray, camera: np.ndarray) -> np.ndarray:

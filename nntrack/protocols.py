@@ -13,7 +13,7 @@ import numpy as np
 
 from nntrack import splits
 from nntrack.landmarks import landmark_box, square_around
-from nntrack.perspective import seen_to_camera
+from nntrack.perspective import face_middle, seen_to_camera
 from nntrack.runtime import LocalizerModel
 from nntrack.splits import Split
 from nntrack.store import Stored
@@ -119,8 +119,9 @@ def face_square(stored: Stored, rows: np.ndarray, given: Given) -> np.ndarray:
 
 
 def along_the_ray(predicted: Values, true: Values) -> Values:
-    """The rotation in the camera's frame, the net taken to look along the ray through where it places the head."""
-    quat = seen_to_camera(predicted["quat"], predicted["pos_size"][:, :2], true["camera"])
+    """The rotation in the camera's frame, the net taken to look along the ray through where it places the face."""
+    middle = face_middle(predicted["quat"], predicted["pos_size"])
+    quat = seen_to_camera(predicted["quat"], middle, true["camera"])
     return {**predicted, "quat": quat}
 
 

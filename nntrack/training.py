@@ -17,6 +17,7 @@ from nntrack.store import Stored
 MODEL_NAME = "model.safetensors"
 LIVE_NAME = "live"
 UNCERTAINTY = ("rotaxis_scales", "pos_size_scales")  # heads that learn slower: their losses have heavy tails
+MEASURED = ("aflw2k", "biwi")  # readers whose samples nobody trains on
 VISIBLE = 0.6  # share of a face's box that must be in the frame for the face to count as one
 
 HeldOut = Mapping[str, Collection[str]]  # dataset: groups that no training sees
@@ -65,7 +66,7 @@ def pose_task(
 ) -> Task:
     """What `train_pose` trains: a new net, its samples, what it is shown of them and its losses."""
     losses.check(params.losses, losses.POSE)
-    opened = {path.stem: Stored(path) for path in _posed_files(folder, params.sampling)}
+    opened = {path.stem: _posed(path) for path in _posed_files(folder, params.sampling)}
     model = facemodel.load(face)
     net_config = networks.PoseConfig(
         backbone=params.backbone,
@@ -98,17 +99,18 @@ def localizer_task(path: str | os.PathLike[str], held_out: HeldOut, params: conf
     return _task(net, parts, show, width, losses.LOCALIZER, params.losses, fitting.device(run))
 
 
-def posed_datasets(sampling: Mapping[str, float]) -> list[str]:
-    """The names in ``pose.sampling`` with a share. Raises ValueError for one that no pose can be learnt from."""
-    known = ("300wlp", "ytfaces")
-    for name in sampling:
-        if name not in known:
-            raise ValueError(f"pose.sampling: '{name}' is not for training poses; known: {', '.join(known)}")
-    return [name for name, share in sampling.items() if share > 0]
-
-
 def _posed_files(folder: str | os.PathLike[str], sampling: Mapping[str, float]) -> list[Path]:
-    return [Path(folder) / f"{name}.h5" for name in posed_datasets(sampling)]
+    return [Path(folder) / f"{name}.h5" for name, share in sampling.items() if share > 0]
+
+
+def _posed(path: Path) -> Stored:
+    """A dataset to learn poses from. Raises ValueError if it has none, or is there to measure on."""
+    stored = Stored(path)
+    if stored.attributes.get("reader") in MEASURED:
+        raise ValueError(f"pose.sampling: {path} is for measuring, never for training")
+    if len(stored) and not stored.masks["quat"].any():
+        raise ValueError(f"pose.sampling: {path} holds no poses to learn from")
+    return stored
 
 
 def show_pose(settings: config.Augment, pool: int, batch: Batch, generator: torch.Generator | None) -> Batch:

@@ -151,8 +151,8 @@ def test_the_perspective_is_taken_out_where_the_camera_is_known(tmp_path, rng, m
     monkeypatch.setattr(model, "predict", lambda *given, ask=model.predict: asked.append(1) or ask(*given))
     plain, corrected = evaluation.evaluate(model, stored, GIVEN).values()
     assert len(asked) == 1  # for both: they show the same
-    # the window's centre is 200 px right and 190 px below the axis
-    away = np.degrees(np.arctan(np.hypot(200, 190) / 400))
+    # the window's centre is 200 px right and 190 px below the axis, the face's middle 0.4 head radii of 30 px lower
+    away = np.degrees(np.arctan(np.hypot(200, 190 + 0.4 * 30) / 400))
     assert np.all(plain.columns["geodesic"] == 0)
     assert np.allclose(corrected.columns["geodesic"], away, atol=1e-3)
     stored.masks["camera"][1] = False

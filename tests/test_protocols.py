@@ -5,9 +5,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from nntrack import landmarks, protocols
-from nntrack.perspective import ray_quat
+from nntrack.perspective import FACE_MIDDLE, ray_quat
 from nntrack.protocols import PROTOCOLS, Given
-from nntrack.rotations import quat_multiply
+from nntrack.rotations import quat_apply, quat_multiply
 from nntrack.runtime import LocalizerModel
 from tests import onnx_files, stores
 
@@ -71,12 +71,14 @@ def test_what_is_given_is_read_from_files(tmp_path):
     assert protocols.read_given(SETTINGS, None, None) == GIVEN
 
 
-def test_the_perspective_is_corrected_at_the_predicted_head(rng):
+def test_the_perspective_is_corrected_at_the_predicted_face(rng):
     quat = Rotation.random(5, random_state=rng).as_quat()
     points, camera = rng.uniform(0, 640, (5, 2)), np.tile([500.0, 510, 320, 240], (5, 1))
     # what a perfect net says: the label, seen along the ray
     turned = ray_quat(points, camera) * [-1, -1, -1, 1]
-    predicted = {"quat": quat_multiply(turned, quat), "pos_size": np.concatenate([points, points[:, :1]], axis=1)}
+    seen = quat_multiply(turned, quat)
+    eyes = points - quat_apply(seen, FACE_MIDDLE)[:, :2] * 60
+    predicted = {"quat": seen, "pos_size": np.concatenate([eyes, np.full((5, 1), 60)], axis=1)}
     found = protocols.along_the_ray(predicted, {"camera": camera})
     assert np.allclose(found["quat"], quat) and found["pos_size"] is predicted["pos_size"]
 

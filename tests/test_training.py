@@ -11,8 +11,9 @@ import pytest
 import torch
 import yaml
 
-from nntrack import config, facemodel, fitting, networks, resume, splits, training
+from nntrack import config, facemodel, fitting, networks, resume, splits, store, training
 from nntrack.fitting import Run
+from nntrack.training import MEASURED
 from tests import faces
 from tests.conftest import ROOT
 
@@ -240,14 +241,24 @@ def test_what_cannot_be_trained_on_is_said(data, tmp_path):
         train_pose(empty, tmp_path / "out")
     with pytest.raises(ValueError, match=r"no sample to draw from in .*widerface\.h5"):
         train_localizer(empty, tmp_path / "out")
-    with pytest.raises(ValueError, match="'aflw2k' is not for training"):
-        train_pose(data, tmp_path / "out", sampling={"aflw2k": 1.0})
+    with pytest.raises(FileNotFoundError, match=r"other\.h5 does not exist"):
+        train_pose(data, tmp_path / "out", sampling={"other": 1.0})
+    with pytest.raises(ValueError, match=r"widerface\.h5 holds no poses"):
+        train_pose(data, tmp_path / "out", sampling={"widerface": 1.0})
     with pytest.raises(ValueError, match="no loss is called 'x'"):
         train_pose(data, tmp_path / "out", losses={"x": 1.0})
     with pytest.raises(ValueError, match="no loss is called 'rotation'"):
         train_localizer(data, tmp_path / "out", losses={"rotation": 1.0})
     with pytest.raises(ValueError, match="no backbone is called 'vgg'"):
         train_pose(data, tmp_path / "out", backbone="vgg")
+
+
+@pytest.mark.parametrize("reader", MEASURED)
+def test_what_is_measured_on_is_not_trained_on_under_any_name(reader, rng, tmp_path):
+    store.write(tmp_path / "mine.h5", faces.samples(rng, 4), {"reader": reader})
+    facemodel.save(tmp_path / "facemodel.npz", faces.face_model())
+    with pytest.raises(ValueError, match=r"mine\.h5 is for measuring"):
+        train_pose(tmp_path, tmp_path / "out", sampling={"mine": 1.0})
 
 
 def test_faces_pushed_out_of_the_frame_do_not_count():
