@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"rotations", "affine", "landmarks", "reference", "contract", "config", "resampling"},
+    {"rotations", "affine", "landmarks", "reference", "contract", "config", "resampling", "titles"},
     {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"}
     | {"facekit", "errors", "perspective", "wirehead"},
     {"store", "readers", "parts", "shapes", "clutter", "drawing"},
@@ -21,7 +21,7 @@ FLOORS = (
     {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing"},
     {"networks", "metrics", "protocols", "losses", "fitting", "render", "selection"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
-    | {"comparison", "nets", "pictures", "sittings"},
+    | {"comparison", "nets", "pictures", "sittings", "page"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
 # client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
