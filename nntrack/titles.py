@@ -48,10 +48,19 @@ PICTURES = {
 }
 
 
-def of_plots() -> dict[str, str]:
-    """Titles of the charts, pictures and lines that DVC calls by their files; pictures in the order of the page."""
+def of(dataset: str, protocol: str) -> str:
+    """What was measured, in words."""
+    return PROTOCOLS.get(f"{dataset}_{protocol}") or f"{DATASETS.get(dataset, dataset)}, {protocol}"
+
+
+def of_plots(source: str) -> dict[str, str]:
+    """Titles of the charts, pictures and lines that DVC calls by their files; pictures in the order of the page.
+
+    source: of the archives, told wherever a chart might be taken for one of the originals.
+    """
+    told = "" if source == "real" else f" ({source})"
     return {
-        **{f"reports/errors/{name}.csv": f"Errors: {title}" for name, title in PROTOCOLS.items()},
+        **{f"reports/errors/{name}.csv": f"Errors{told}: {title}" for name, title in PROTOCOLS.items()},
         **{f"reports/pictures/{name}.jpg": title for name, title in PICTURES.items()},
         **{f"data/synthetic/sheets/{name}.jpg": f"Drawn in the layout of {title}" for name, title in DATASETS.items()},
         **LINES,

@@ -16,7 +16,8 @@ def main(
     out: Annotated[Path, typer.Argument(help="HTML file to write, the setting plots.html_template of DVC")],
 ) -> None:
     """Put scripts, titles and the source of the archives into the skeleton."""
-    text = page(skeleton.read_text(encoding="utf-8"), config.load().source, titles.of_plots())
+    source = config.load().source
+    text = page(skeleton.read_text(encoding="utf-8"), source, titles.of_plots(source))
     with replacing(out) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 

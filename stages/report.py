@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from nntrack import report
+from nntrack import config, report, tables
+from nntrack.card import model_card
 from nntrack.store import replacing
 from stages._run import run
 
@@ -13,15 +14,17 @@ from stages._run import run
 def main(
     metrics: Annotated[Path, typer.Argument(help="folder of the metrics")],
     models: Annotated[Path, typer.Argument(help="folder of the two ONNX files")],
-    folder: Annotated[Path, typer.Argument(help="folder for table.md, model_card.md and report.md")],
+    folder: Annotated[Path, typer.Argument(help="folder for table.md, model_card.md and report.md; of pictures/, too")],
     readme: Annotated[Path, typer.Argument(help="file whose table is brought up to date")],
 ) -> None:
     """Write the pages, then bring the README's table up to date."""
-    measured, facts = report.read_metrics(metrics), report.read_facts(models)
+    measured, facts, params = report.read_metrics(metrics), report.read_facts(models), config.load()
+    pictures = [path.stem for path in (folder / "pictures").glob("*.jpg")]
+    values = params.model_dump(by_alias=True, mode="json")
     pages = {
-        "table.md": report.table(measured),
-        "model_card.md": report.model_card(measured, facts),
-        "report.md": report.report(measured, facts, [name for name in report.PICTURES if (folder / name).exists()]),
+        "table.md": tables.table(measured),
+        "model_card.md": model_card(measured, facts, params.synthesize.head),
+        "report.md": report.report(measured, facts, values, pictures),
     }
     for name, text in pages.items():
         with replacing(folder / name) as partial:

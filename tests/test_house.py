@@ -21,7 +21,7 @@ FLOORS = (
     {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing"},
     {"networks", "metrics", "protocols", "losses", "fitting", "render", "selection"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
-    | {"comparison", "nets", "pictures", "sittings", "page"},
+    | {"comparison", "nets", "pictures", "sittings", "page", "tables", "card"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
 # client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
@@ -42,6 +42,8 @@ NEIGHBOURS = {
     ("heads", "scan"),
     ("scan", "scanfit"),
     ("stability", "evaluation"),
+    ("card", "tables"),
+    ("report", "tables"),
     ("comparison", "evaluation"),
     ("nets", "export"),
 }

@@ -26,10 +26,10 @@ CURVES = {
 
 
 def test_a_page_holds_its_scripts_and_says_its_source():
-    text = page(SKELETON, "synthetic", titles.of_plots())
+    text = page(SKELETON, "synthetic", titles.of_plots("synthetic"))
     assert INTRODUCTION["synthetic"] in text and 'class="source synthetic"' in text
     assert text.count(SLOT) == 1 and "window.vegaEmbed=" in text and "<script src" not in text
-    assert text == page(SKELETON, "synthetic", titles.of_plots())
+    assert text == page(SKELETON, "synthetic", titles.of_plots("synthetic"))
     assert "photographs" not in page(SKELETON, "real", {})
 
 
@@ -101,7 +101,7 @@ def pages(tmp_path_factory):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, root / name)
     results(root, 0, 300, 1.0)
-    (root / "reports/page_template.html").write_text(page(SKELETON, "synthetic", titles.of_plots()))
+    (root / "reports/page_template.html").write_text(page(SKELETON, "synthetic", titles.of_plots("synthetic")))
     git = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
     for arguments in (["init", "-q"], ["add", "-f", "."], ["commit", "-q", "-m", "old results"]):
         subprocess.run([*git, *arguments], cwd=root, check=True)
@@ -147,5 +147,7 @@ def test_the_page_is_drawn_without_a_network(pages, opened, width, kind):
         squeezed = "return [...document.querySelectorAll('canvas')].map((c) => c.width - c.clientWidth)"
         assert max(driver.execute_script(squeezed)) <= 0
         headings = driver.execute_script("return [...document.querySelectorAll('h2')].map((e) => e.textContent)")
-        assert "Errors: AFLW2000-3D, centre crop" in headings and titles.PICTURES["dataset_aflw2k"] in headings
+        assert (
+            "Errors (synthetic): AFLW2000-3D, centre crop" in headings and titles.PICTURES["dataset_aflw2k"] in headings
+        )
         assert "synthetic" in driver.find_element("css selector", "header").text
