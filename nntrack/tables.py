@@ -30,6 +30,9 @@ UNITS = (
     f"image, % of the root of their box's area. In brackets: {metrics.INTERVAL}; a difference that is small beside "
     "them means nothing. Samples: how many, and of how many photos or persons, if these are fewer."
 )
+FEW_NOTE = (
+    "**So few photos or persons that half a degree means nothing**, and that their intervals, too, are rather narrow:"
+)
 SPREAD_NOTE = (
     "The geodesic error again, in degrees: median, 95th percentile, and mean by how far the head is truly turned to "
     "either side. Position and size of the head in head radii (100 mm)."
@@ -129,7 +132,7 @@ def _ours(detail: Tree) -> Iterator[str]:
     yield _warning(detail)
     head = _head(detail[BENCHMARK]["source"])
     few = [f"{name} ({row['groups']})" for name, row in found.items() if row["groups"] < FEW]
-    yield UNITS + (f" **So few photos or persons that half a degree means nothing**: {'; '.join(few)}." if few else "")
+    yield UNITS + (f" {FEW_NOTE} {'; '.join(few)}." if few else "")
     yield markdown([{head: name, **_cells(row, CHIEF)} for name, row in found.items()])
     yield SPREAD_NOTE
     yield markdown([{head: name, **_cells(row, SPREAD, samples=False)} for name, row in found.items()])

@@ -118,7 +118,7 @@ def test_a_figure_stands_with_its_interval_and_its_count():
 
 def test_few_photos_are_warned_of():
     _, rest = parts(tables.table(measured()))
-    assert "half a degree means nothing**: 300W-LP, held-out photos (16)." in rest
+    assert f"{tables.FEW_NOTE} 300W-LP, held-out photos (16)." in rest and "half a degree" in rest
     many = measured()
     many["detail"]["300wlp"]["protocols"]["bbox"]["groups"] = 100
     assert "half a degree" not in tables.table(many)
