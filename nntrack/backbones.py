@@ -82,7 +82,7 @@ class DiracBlock(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
-        self._adds = stride == 1 and inputs == outputs
+        self._stride, self._adds = stride, stride == 1 and inputs == outputs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
@@ -94,8 +94,8 @@ class DiracBlock(nn.Module):
         weight = self.conv.weight.detach().clone()
         if self._adds:
             weight[range(len(weight)), range(len(weight)), 1, 1] += 1
-        new = nn.Conv2d(weight.shape[1], weight.shape[0], 3, self.conv.stride, 1).to(weight)
-        new.weight.data, new.bias.data = _folded(weight, self.norm)
+        new = nn.Conv2d(weight.shape[1], weight.shape[0], 3, self._stride, 1)
+        new.weight, new.bias = map(nn.Parameter, _folded(weight, self.norm))
         return nn.Sequential(new, nn.ReLU(inplace=True))
 
 
@@ -155,5 +155,6 @@ def cell_centres(height: int, width: int) -> torch.Tensor:
 @torch.no_grad()
 def _folded(weight: torch.Tensor, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     """Weight and bias of a convolution followed by a BatchNorm in eval mode."""
-    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return (weight * gain[:, None, None, None]).detach(), (norm.bias - norm.running_mean * gain).detach()
+    mean, var = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+    gain = norm.weight / torch.sqrt(var + norm.eps)
+    return (weight * gain[:, None, None, None]).detach(), (norm.bias - mean * gain).detach()

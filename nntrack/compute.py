@@ -4,6 +4,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -17,20 +18,21 @@ _PAD = 64 * 2**20  # bytes that the heap grows by at least
 def settings(threads: int) -> Iterator[None]:
     """Torch's global switches for training, put back at the end; the allocator's stay, as there is no way back."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    deterministic: Any = torch.utils.deterministic  # torch gives this module a property at run time
+    fill = deterministic.fill_uninitialized_memory
     os.environ.setdefault(
         "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
     )  # without it matrix products on CUDA differ between runs
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a help in finding bugs that costs time
+    deterministic.fill_uninitialized_memory = False  # a help in finding bugs that costs time
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        deterministic.fill_uninitialized_memory = fill
 
 
 def keep_freed_memory() -> bool:

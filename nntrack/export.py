@@ -153,11 +153,11 @@ def _to_onnx(graph: nn.Module, size: tuple[int, int], outputs: list[str]) -> onn
         # torch's newer exporter writes opset 20 and a side file, which runtimes in the field refuse
         warnings.simplefilter("ignore", DeprecationWarning)
         # shapes are compared while tracing, and are fixed; whether the trace is right is compared in numbers
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # public at run time
         torch.onnx.export(
             graph,
             (torch.zeros(1, 1, *size),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # this exporter takes streams, too
             dynamo=False,
             opset_version=contract.OPSET,
             input_names=[contract.INPUT_NAME],

@@ -8,17 +8,17 @@ import copy
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
-from dvclive import Live
+from dvclive.live import Live
 from torch import nn
 from tqdm import tqdm
 
 from nntrack import compute
 from nntrack.config import Schedule
 from nntrack.dataset import Batch, Mixture
-from nntrack.parallel import World, fabric
+from nntrack.parallel import Precision, World, fabric
 from nntrack.progress import Best, Curves, Watch, opened, weights
 from nntrack.resume import Checkpoint, Parts
 
@@ -30,10 +30,11 @@ RAMP = (0.3, 0.6)  # shares of the steps between which late losses come in
 
 Values = dict[str, tuple[torch.Tensor, torch.Tensor]]
 Mean = Callable[[torch.Tensor], torch.Tensor]
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Generic[Net]):
     """What there is to learn.
 
     net: takes ``batch["image"]``.
@@ -45,7 +46,7 @@ class Task:
     slow: the parameters whose names begin so learn at a tenth of the rate.
     """
 
-    net: nn.Module
+    net: Net
     train: Mixture
     valid: Mixture | None
     prepare: Callable[[Batch, torch.Generator | None], Batch]
@@ -63,7 +64,7 @@ class Run(NamedTuple):
 
     seed: int
     threads: int
-    precision: str
+    precision: Precision
     devices: int = 1
     nodes: int = 1
 
@@ -73,7 +74,7 @@ def device(run: Run) -> torch.device:
     return fabric(run.devices, run.nodes).device
 
 
-def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def seeded(build: Callable[[], Net], seed: int) -> Net:
     """What ``build`` returns, its random start decided by ``seed`` alone."""
     # layers draw from the global generator; it is left as it was
     with torch.random.fork_rng(devices=[]):
@@ -82,7 +83,7 @@ def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
 
 
 def fit(
-    task: Task,
+    task: Task[Any],
     schedule: Schedule,
     lr: float,
     run: Run,
@@ -144,7 +145,7 @@ def share_of_lr(step: int, schedule: Schedule) -> float:
     return LAST_SHARE + (1 - LAST_SHARE) * cosine
 
 
-def groups(net: nn.Module, weight_decay: float, slow: tuple[str, ...]) -> list[dict]:
+def groups(net: nn.Module, weight_decay: float, slow: tuple[str, ...]) -> list[dict[str, Any]]:
     """Parameter groups in the net's order: biases and norms do not decay, ``slow`` ones have their own rate."""
     found: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
@@ -163,7 +164,7 @@ class Loop:
 
     def __init__(
         self,
-        task: Task,
+        task: Task[Any],
         schedule: Schedule,
         lr: float,
         run: Run,
@@ -215,9 +216,9 @@ class Loop:
                     self.curves.log(step, "train", dict(zip(["loss", *parts], figures, strict=True)))
                 if self.task.valid is not None and (last or step % self.schedule.validate_every == 0):
                     self.check()
-                    self.validate(step)
+                    self.validate(step, self.task.valid)
                 # at the end too, so that nothing is lost if what comes of it cannot be written
-                if self.checkpoint is not None and (last or self.due(step)):
+                if self.checkpoint is not None and (last or self.due(step, self.checkpoint)):
                     self.check()
                     if self.world.rank == 0 and self.watch.calm:  # else it may be what leads to a loss without return
                         self.checkpoint.save(step, self.parts())
@@ -231,10 +232,10 @@ class Loop:
             told = "" if self.checkpoint is None else f". {self.checkpoint.told()}"
             self.world.fail(ValueError(f"{error}{told}"))
 
-    def due(self, step: int) -> bool:
+    def due(self, step: int, checkpoint: Checkpoint) -> bool:
         """Whether to write a checkpoint after this step; the same in all processes."""
         # to agree on it costs a message, and reading it a wait
-        return (self.world.size == 1 or step % LOG_EVERY == 0) and self.world.first(self.checkpoint.due)
+        return (self.world.size == 1 or step % LOG_EVERY == 0) and self.world.first(checkpoint.due)
 
     def any_loss(self) -> torch.Tensor:
         """That of the first sample, as it is."""
@@ -262,11 +263,11 @@ class Loop:
         return loss, {name: part.detach() for name, part in parts.items()}
 
     @torch.no_grad()
-    def validate(self, step: int) -> None:
+    def validate(self, step: int, held_out: Mixture) -> None:
         """Log how good the averaged weights are on held-out samples, and keep them if they are the best so far."""
         sums: dict[str, torch.Tensor] = {}
         counts: dict[str, torch.Tensor] = {}
-        for plain in self.task.valid.in_order(self.schedule.batch_size, self.world.rank, self.world.size):
+        for plain in held_out.in_order(self.schedule.batch_size, self.world.rank, self.world.size):
             batch = self.task.prepare(plain, None)
             with self.fabric.autocast():
                 prediction = self.average.net(batch["image"])

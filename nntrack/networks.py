@@ -42,6 +42,10 @@ class PoseNet(nn.Module):
     The face model is part of the net (buffers, saved with the weights). Raises ValueError for an unknown name.
     """
 
+    face_mean: torch.Tensor
+    face_shape_basis: torch.Tensor
+    face_expression_basis: torch.Tensor
+
     def __init__(self, config: PoseConfig, face: FaceModel | None = None) -> None:
         super().__init__()
         if config.rotation not in ROTATIONS:

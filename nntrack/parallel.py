@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed, nn
 from torch.autograd.function import once_differentiable
@@ -25,10 +25,11 @@ from torch.autograd.function import once_differentiable
 SILENCE = 10.0  # seconds that the first has to tell why all end, and to end the others of its machine
 PATIENCE = timedelta(minutes=10)  # of a process that waits for another machine's
 
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # lightning-fabric's names
 _T = TypeVar("_T")
 
 
-def fabric(devices: int, nodes: int, precision: str | None = None) -> Fabric:
+def fabric(devices: int, nodes: int, precision: Precision | None = None) -> Fabric:
     """For ``devices`` processes on each of ``nodes`` machines, none of which is started by this.
 
     Raises ValueError if there are not as many devices, or if another number of processes was started.
@@ -54,7 +55,7 @@ class World:
     beginning. If the first of a machine fails the others end with it, as all do if one fails.
     """
 
-    def __init__(self, devices: int, nodes: int, precision: str) -> None:
+    def __init__(self, devices: int, nodes: int, precision: Precision) -> None:
         self.size = devices * nodes
         self.rank = 0
         self.fabric = fabric(devices, nodes, precision)
@@ -72,8 +73,9 @@ class World:
         if error is None:
             self.first(lambda: None)  # goes last: who leaves too early takes along what it sent and is not yet read
         elif self.size > 1:
+            launcher: Any = self.fabric.strategy.launcher  # the one that starts scripts and has `procs`
             # at the very end: a watching thread kills this process too when one of them is gone
-            atexit.register(lambda: [process.kill() for process in self.fabric.strategy.launcher.procs])
+            atexit.register(lambda: [process.kill() for process in launcher.procs])
 
     def _launch(self) -> None:
         try:
@@ -85,7 +87,8 @@ class World:
         """What ``ask`` returns in the first process, which alone calls it."""
         if self.size == 1:
             return ask()
-        return self.fabric.broadcast(ask() if self.rank == 0 else None)
+        answer: Any = ask() if self.rank == 0 else None
+        return self.fabric.broadcast(answer)
 
     def gather(self, value: _T) -> list[_T]:
         """The ``value`` of every process, in order of rank."""
@@ -135,7 +138,7 @@ class World:
             if type(module) is nn.BatchNorm2d:
                 module.__class__ = SharedNorm
         net.eval()
-        loss().backward()
+        loss().backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         for parameter in net.parameters():
             # a gradient that never comes would be waited for
             parameter.requires_grad_(parameter.grad is not None)
@@ -146,11 +149,17 @@ class World:
 class SharedNorm(nn.BatchNorm2d):
     """BatchNorm over the samples of all processes, which have equally many (torch's own is for GPUs alone)."""
 
+    # torch also knows norms without
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+    momentum: float
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, channels, H, W) to the same shape."""
         if not self.training:
             return super().forward(x)
-        y, mean, var = _Normalise.apply(x, self.weight, self.bias, self.eps)
+        y, mean, var = _Normalise.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]  # torch's
         count = x.numel() // x.shape[1] * distributed.get_world_size()
         with torch.no_grad():
             self.num_batches_tracked += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from dvclive import Live
+from dvclive.live import Live
 from torch import nn
 
 from nntrack.dataset import Batch, Mixture
@@ -87,7 +87,8 @@ class Curves:
         self._live.step = step
         for name, value in row.items():
             self._live.log_metric(name, value)
-        self._live.sync()  # after every row: what stands where in dvclive's summary depends on it
+        # after every row: what stands where in dvclive's summary depends on it
+        self._live.sync()  # type: ignore[no-untyped-call]  # dvclive gives it no types
 
     def state_dict(self) -> dict[str, Any]:
         """All that was logged."""

@@ -9,7 +9,7 @@ import torch
 
 from nntrack import augment, config, contract, facemodel, fitting, losses, networks, resume
 from nntrack.dataset import Batch, Mixture, Part
-from nntrack.fitting import Run, Task
+from nntrack.fitting import Net, Run, Task
 from nntrack.resume import Checkpoint
 from nntrack.splits import rows_of
 from nntrack.store import Stored
@@ -63,7 +63,7 @@ def pose_task(
     face: str | os.PathLike[str],
     params: config.Pose,
     run: Run,
-) -> Task:
+) -> Task[networks.PoseNet]:
     """What `train_pose` trains: a new net, its samples, what it is shown of them and its losses."""
     losses.check(params.losses, losses.POSE)
     opened = {path.stem: _posed(path) for path in _posed_files(folder, params.sampling)}
@@ -84,7 +84,9 @@ def pose_task(
     return _task(net, parts, show, contract.POSE_SIZE, losses.POSE, params.losses, fitting.device(run))
 
 
-def localizer_task(path: str | os.PathLike[str], held_out: HeldOut, params: config.Localizer, run: Run) -> Task:
+def localizer_task(
+    path: str | os.PathLike[str], held_out: HeldOut, params: config.Localizer, run: Run
+) -> Task[networks.LocalizerNet]:
     """What `train_localizer` trains; see `pose_task`."""
     losses.check(params.losses, losses.LOCALIZER)
     stored = Stored(path)
@@ -142,14 +144,14 @@ def _show(
 
 
 def _task(
-    net: torch.nn.Module,
+    net: Net,
     parts: Callable[[bool], list[Part]],
     show: Callable[[int, Batch, torch.Generator | None], Batch],
     width: int,
     table: Mapping[str, losses.Loss],
     weights: Mapping[str, float],
     device: torch.device,
-) -> Task:
+) -> Task[Net]:
     """parts: those to learn from (False) or held out (True). show: given how many stored px make one of ``width``."""
     train, held_out = Mixture(parts(False), device), parts(True)
     roi = train.labels("roi")
@@ -185,7 +187,7 @@ def _checkpoint(
 
 
 def _train(
-    task: Task,
+    task: Task[networks.PoseNet] | Task[networks.LocalizerNet],
     params: config.Schedule,
     lr: float,
     run: Run,
