@@ -5,8 +5,10 @@ It is a pickle, and a pickle can run any code: only what a NumPy array is made o
 
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +63,7 @@ def load_beside(archive: Path) -> Basel | None:
     return load(path) if path.exists() else None
 
 
-def _at_landmarks(content: dict) -> Basel:
+def _at_landmarks(content: Mapping[str, Any]) -> Basel:
     rows = np.asarray(content["keypoints"], np.int64).ravel()  # (204,): x, y, z of each landmark
     if rows.shape != (204,):
         raise ValueError(f"expected 204 keypoint rows, got {rows.size}")

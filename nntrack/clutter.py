@@ -72,8 +72,8 @@ RELIEFS = {"folds": _folds, "bumps": _bumps, "fibres": _fibres, "weave": _weave}
 
 
 def _tiled(grain: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    at = (np.mod(a, 256).astype(np.float32) for a in (x, y))
-    return cv2.remap(grain, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    u, v = (np.mod(a, 256).astype(np.float32) for a in (x, y))
+    return cv2.remap(grain, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
 def _print(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:

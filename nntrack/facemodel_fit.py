@@ -58,7 +58,8 @@ def observe(datasets: Iterable[tuple[Stored, np.ndarray]]) -> Observations:
             "use at least one of 300wlp and ytfaces"
         )
     group = np.unique(np.concatenate(names).astype(str), return_inverse=True)[1]
-    return Observations(*(np.concatenate(column) for column in zip(*parts, strict=True)), group)
+    rotmat, points, has_depth = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Observations(rotmat, points, has_depth, group)
 
 
 def fit(

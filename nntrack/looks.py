@@ -86,7 +86,7 @@ def draw_looks(rng: np.random.Generator, placed: np.ndarray) -> Looks:
     recede = max(0.0, rng.normal(0.05, 0.12))
     soft = rng.uniform(0.03, 0.2)
     maps = _maps()
-    share = np.zeros((_COARSE, _COARSE), np.float32)
+    share: np.ndarray = np.zeros((_COARSE, _COARSE), np.float32)
     scalp = np.zeros(len(placed), np.float32)
     if not bald:
         share = scalp_share(maps.points, line, recede, soft) + 0.6 * noise(rng, share.shape, (40, 40)) * soft
@@ -106,9 +106,11 @@ def draw_looks(rng: np.random.Generator, placed: np.ndarray) -> Looks:
 
 def strands(rng: np.random.Generator) -> np.ndarray:
     """Streaks of hair about the crown, (SIDE, SIDE), mean 1."""
-    fine = 0.3 * rng.standard_normal((32, 512), np.float32) + 0.2 * noise(rng, (32, 512), (4, 256))
+    fine: np.ndarray = 0.3 * rng.standard_normal((32, 512), np.float32) + 0.2 * noise(rng, (32, 512), (4, 256))
     fine = cv2.GaussianBlur(fine, (0, 0), sigmaX=0.6, sigmaY=3) * rng.uniform(0.8, 2.2)
-    return np.clip(1 + cv2.remap(fine, _maps().strands, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), 0.3, 2.2)
+    at = _maps().strands
+    fine = cv2.remap(fine, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)  # type: ignore[call-overload]  # one map is enough
+    return np.clip(1 + fine, 0.3, 2.2)
 
 
 def _skin(rng: np.random.Generator, tone: float) -> np.ndarray:
@@ -164,7 +166,7 @@ def _features(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.nda
 
 def _brows(rng: np.random.Generator) -> np.ndarray:
     """Hairs of both brows, 0..1."""
-    layer = np.zeros((SIDE, SIDE), np.float32)
+    layer: np.ndarray = np.zeros((SIDE, SIDE), np.float32)
     thick, arch, count = rng.uniform(0.02, 0.05), rng.normal(0, 0.012), 46
     lift = rng.normal(0, 0.008)
     for side in (-1, 1):

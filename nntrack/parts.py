@@ -185,8 +185,8 @@ def body() -> Mesh:
 
 def _rings(table: np.ndarray, top: float, bottom: float, patch: Patch) -> Mesh:
     """The body between two heights, smooth through the rows of ``table``."""
-    at = np.interp([top, bottom], table[:, 0], np.arange(len(table)))
-    rows = np.linspace(*at, 18)
+    first, last = np.interp([top, bottom], table[:, 0], np.arange(len(table)))
+    rows = np.linspace(first, last, 18)
     y, wide, deep, middle = (CubicSpline(np.arange(len(table)), table[:, i])(rows)[:, None] for i in range(4))
     turns = np.linspace(0, 2 * np.pi, 37)[None]
     # rounded boxes for the shoulders, ellipses for the neck; the collar hangs lower in front

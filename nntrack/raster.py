@@ -35,8 +35,8 @@ def rasterise(
     # outside the photo nothing is seen, and far outside the rasteriser is slow
     inside = np.abs(vertices[:, :2] / [width / height, 1]).max(axis=1) < 1.2
     triangles = triangles[inside[triangles].any(axis=1)]
-    picture = np.zeros((height, width, 3), np.float32)
-    depth = np.full((height, width), _DISTANCE + _HALF_DEPTH, np.float32)
+    picture: np.ndarray = np.zeros((height, width, 3), np.float32)
+    depth: np.ndarray = np.full((height, width), _DISTANCE + _HALF_DEPTH, np.float32)
     if len(triangles):
         colours = np.ascontiguousarray(values, np.float32)[:, None]
         args = (np.eye(4, dtype=np.float32), 2 * np.arctan(1 / _DISTANCE), _DISTANCE - _HALF_DEPTH)

@@ -204,7 +204,7 @@ def _clothes() -> Mesh:
     """The built-in body without its neck."""
     body = parts.body()
     u0, v0, u1, v1 = parts.PLAIN_PATCH
-    neck = ((body.uv > (u0, v0)) & (body.uv < (u1, v1))).all(axis=1)
+    neck = np.all((body.uv > (u0, v0)) & (body.uv < (u1, v1)), axis=1)
     kept = body.triangles[~neck[body.triangles].all(axis=1)]
     source, local = np.unique(kept, return_inverse=True)
     points = body.points[source] - (0, 0, 0.08)  # scanned people hold their heads less far forward

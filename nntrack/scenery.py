@@ -238,8 +238,8 @@ def _smeared(rng: np.random.Generator, picture: np.ndarray, blur: float) -> np.n
     kernel = np.zeros((length, length), np.float32)
     middle, turn = length // 2, rng.uniform(0, np.pi)
     step = np.array([np.cos(turn), np.sin(turn)]) * middle
-    ends = [tuple(int(v) for v in np.round(middle + sign * step)) for sign in (-1, 1)]
-    cv2.line(kernel, *ends, 1.0, 1)
+    start, end = (tuple(int(v) for v in np.round(middle + sign * step)) for sign in (-1, 1))
+    cv2.line(kernel, start, end, 1.0, 1)
     return cv2.filter2D(picture, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 

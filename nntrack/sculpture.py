@@ -123,15 +123,17 @@ def neutral_surface() -> Surface:
     points = _unique(points)
     points = project(points)
     tree = cKDTree(points)
-    loops = [tree.query(loop)[1] for loop in (project(lids), project(mirrored(lids)), project(lips))]
-    triangles = _outward(points, ConvexHull(_opened(points, loops[2])).simplices)
-    for loop in loops:
+    right, left, mouth = (tree.query(loop)[1] for loop in (project(lids), project(mirrored(lids)), project(lips)))
+    triangles = _outward(points, ConvexHull(_opened(points, mouth)).simplices)
+    for loop in (right, left, mouth):
         triangles = triangles[~np.isin(triangles, loop).all(axis=1)]
     return Surface(
         points,
         triangles.astype(np.int32),
         tree.query(NEUTRAL_LANDMARKS)[1],
-        *loops,
+        right,
+        left,
+        mouth,
         tree.query(mirrored(points))[1],
     )
 
