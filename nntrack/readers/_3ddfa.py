@@ -23,6 +23,9 @@ BETWEEN_EYES = np.array([0.0, -0.26, -0.9])
 _MODEL_WIDTH, _RADIUS = 448.0, 1e5
 _HALF_PIXEL = 0.5
 
+_Length = float | np.ndarray
+_Members = dict[tuple[str, str], Member]  # by subset and name
+
 
 class Pair(NamedTuple):
     """A photo and its .mat. key: subset and name. extra: a second .mat, or None."""
@@ -33,7 +36,7 @@ class Pair(NamedTuple):
     extra: Member | None = None
 
 
-def pose_to_labels(para: np.ndarray, width: np.ndarray, height: np.ndarray) -> dict[str, np.ndarray]:
+def pose_to_labels(para: np.ndarray, width: _Length, height: _Length) -> dict[str, np.ndarray]:
     """``Pose_Para`` (..., 7) = pitch, yaw, roll (rad), tx, ty, tz, scale, of pictures ``width`` x ``height`` px (...).
 
     Returns quat (..., 4) and pos_size (..., 3), px. The centre is (tx, height - ty), moved from the model's origin to
@@ -46,7 +49,7 @@ def pose_to_labels(para: np.ndarray, width: np.ndarray, height: np.ndarray) -> d
     return {"quat": quat, "pos_size": np.stack([x, y, radius], axis=-1)}
 
 
-def labels_to_pose(quat: np.ndarray, pos_size: np.ndarray, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+def labels_to_pose(quat: np.ndarray, pos_size: np.ndarray, width: _Length, height: _Length) -> np.ndarray:
     """The inverse of `pose_to_labels`: ``Pose_Para`` (..., 7) with tz = 0."""
     pitch, yaw, roll = quat_to_aflw_angles(quat)
     moved = quat_apply(quat, BETWEEN_EYES)[..., :2] * pos_size[..., 2:]
@@ -105,7 +108,10 @@ def find_pairs(archive: Path, pattern: re.Pattern[str], extra: re.Pattern[str] |
     pattern has the groups subset, name and kind (jpg or mat), ``extra`` subset and name. Raises ValueError if nothing
     matches (``expected`` says what would) or the zip is not complete.
     """
-    photos, mats, extras, first = {}, {}, {}, None
+    photos: _Members = {}
+    mats: _Members = {}
+    extras: _Members = {}
+    first = None
     for member in list_zip(archive):
         first = first or member.name
         if match := pattern.fullmatch(member.name):
@@ -118,7 +124,7 @@ def find_pairs(archive: Path, pattern: re.Pattern[str], extra: re.Pattern[str] |
     return list(_match(archive, photos, mats, extras))
 
 
-def _match(archive: Path, photos: dict, mats: dict, extras: dict) -> Iterator[Pair | Drop]:
+def _match(archive: Path, photos: _Members, mats: _Members, extras: _Members) -> Iterator[Pair | Drop]:
     for key in sorted({*photos, *mats}):
         if key not in mats:
             yield Drop("photo without .mat", True, f"{archive}: {photos[key].name} has no .mat beside it")

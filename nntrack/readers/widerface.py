@@ -155,7 +155,7 @@ def _window_with(box: np.ndarray, width: int, height: int, rng: np.random.Genera
 def _window_without(box: np.ndarray, width: int, height: int, rng: np.random.Generator) -> np.ndarray | Drop:
     """A window xyxy inside the photo, clear of the face, in a random one of the strips beside, above and below it."""
     gap = CLEARANCE * (box[2:] - box[:2])
-    x0, y0, x1, y1 = *(box[:2] - gap), *(box[2:] + gap)
+    (x0, y0), (x1, y1) = box[:2] - gap, box[2:] + gap
     strips = np.array([[0, 0, x0, height], [x1, 0, width, height], [0, 0, width, y0], [0, y1, width, height]])
     widest = np.minimum(strips[:, 2] - strips[:, 0], (strips[:, 3] - strips[:, 1]) * ASPECT)
     fit = widest >= MIN_WINDOW
@@ -170,7 +170,7 @@ def _window_without(box: np.ndarray, width: int, height: int, rng: np.random.Gen
 
 def _cut(photo: Photo, image: np.ndarray, window: np.ndarray, box: np.ndarray | None) -> Sample:
     matrix = affine.box_to_box(window, _FRAME)
-    labels = {"roi": _FRAME, "face": np.float64(box is not None)}
+    labels = {"roi": _FRAME, "face": np.array(box is not None, np.float64)}
     if box is not None:
         labels["bbox"] = affine.move_box(matrix, box)
     picture = warp(image, matrix, LOCALIZER_SIZE)

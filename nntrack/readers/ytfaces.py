@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
@@ -165,7 +165,7 @@ class _Arrays:
     def __init__(self, stack: ExitStack, video: Video) -> None:
         self._stack = stack
         self.name = f"{video.file}: {video.member.name}" if video.member else str(video.file)
-        stream = stack.enter_context(open(video.file, "rb"))
+        stream: IO[bytes] = stack.enter_context(open(video.file, "rb"))
         if video.member:
             unpacked = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
             copy_member(stream, video.member, unpacked)
@@ -209,7 +209,7 @@ class _Arrays:
             pictures[:, y] = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
         return pictures
 
-    def _open(self, key: str) -> tuple[BinaryIO, tuple[int, ...], bool, np.dtype]:
+    def _open(self, key: str) -> tuple[IO[bytes], tuple[int, ...], bool, np.dtype]:
         try:
             stream = self._stack.enter_context(self._zip.open(f"{key}.npy"))
             version = np.lib.format.read_magic(stream)
@@ -220,7 +220,7 @@ class _Arrays:
         except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
             raise Damaged(f"{self.name}: {key} cannot be read: {error}") from error
 
-    def _take(self, stream: BinaryIO, count: int) -> bytes:
+    def _take(self, stream: IO[bytes], count: int) -> bytes:
         try:
             data = stream.read(count)
         # zlib's error has no better base
