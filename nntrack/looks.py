@@ -98,7 +98,7 @@ def draw_looks(rng: np.random.Generator, placed: np.ndarray) -> Looks:
     covered = cv2.resize(np.clip(share, 0, 1), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     covered = np.clip(2.2 * covered * (1 + 0.18 * noise(rng, covered.shape, (SIDE // 2, SIDE // 2))), 0, 1)
     skin = skin * (1 - covered) + covered * hair * strands(rng)
-    texture = np.empty(parts.ATLAS, np.float32)
+    texture = np.zeros(parts.ATLAS, np.float32)  # a strip between the patches is never drawn
     texture[:SIDE] = skin
     _fill_patches(rng, texture, tone)
     return Looks(np.clip(texture, 0.01, 1), tone, hair, float(rng.uniform(0, 0.45) ** 1.5), scalp)
