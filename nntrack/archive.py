@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
@@ -57,7 +57,7 @@ def list_zip(path: str | os.PathLike[str]) -> Iterator[Member]:
                 yield Member(name, offset + base, packed, size, _ENCRYPTED if flags & 1 else method, crc)
 
 
-def read_member(stream: BinaryIO, member: Member) -> bytes:
+def read_member(stream: IO[bytes], member: Member) -> bytes:
     """The unpacked bytes of a member of the zip opened as ``stream``; raises `Damaged` if they are not intact."""
     _seek(stream, member)
     data = stream.read(member.packed)
@@ -71,7 +71,7 @@ def read_member(stream: BinaryIO, member: Member) -> bytes:
     return data
 
 
-def copy_member(stream: BinaryIO, member: Member, target: BinaryIO) -> None:
+def copy_member(stream: IO[bytes], member: Member, target: IO[bytes]) -> None:
     """Like `read_member`, block by block into ``target``, for members too large for memory."""
     _seek(stream, member)
     unpack = zlib.decompressobj(-zlib.MAX_WBITS) if member.method == _DEFLATED else None
@@ -92,7 +92,7 @@ def copy_member(stream: BinaryIO, member: Member, target: BinaryIO) -> None:
     target.seek(0)
 
 
-def _seek(stream: BinaryIO, member: Member) -> None:
+def _seek(stream: IO[bytes], member: Member) -> None:
     """Go to the packed bytes of a member that can be unpacked."""
     if member.method not in (_STORED, _DEFLATED):
         kind = "encrypted" if member.method == _ENCRYPTED else f"packed by method {member.method}, not by deflate"
@@ -104,7 +104,7 @@ def _seek(stream: BinaryIO, member: Member) -> None:
     stream.seek(sum(struct.unpack_from("<2H", header, 26)), os.SEEK_CUR)
 
 
-def _damaged(stream: BinaryIO, member: Member, what: str) -> Damaged:
+def _damaged(stream: IO[bytes], member: Member, what: str) -> Damaged:
     return Damaged(f"{stream.name}: {member.name} {what}")
 
 
@@ -123,9 +123,11 @@ def fingerprint(path: str | os.PathLike[str]) -> dict[str, str | int]:
     rows, total = [], 0
     if path.is_dir():
         for file in folder_files(path):
-            inner = fingerprint(file) if file.suffix == ".zip" else {"bytes": file.stat().st_size, "sha256": ""}
+            inner: dict[str, Any] = {"bytes": file.stat().st_size, "sha256": ""}
+            if file.suffix == ".zip":
+                inner = fingerprint(file)
             rows.append(f"{file.relative_to(path).as_posix()}\0{inner['sha256']}\0{inner['bytes']}")
-            total += int(inner["bytes"])
+            total += inner["bytes"]
     else:
         for member in list_zip(path):
             rows.append(f"{member.name}\0{member.crc:08x}\0{member.size}")
@@ -151,7 +153,7 @@ def folder_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _find_directory(stream: BinaryIO, path: str | os.PathLike[str]) -> tuple[int, int, int]:
+def _find_directory(stream: IO[bytes], path: str | os.PathLike[str]) -> tuple[int, int, int]:
     """Number of entries, where the first one is, and what to add to every offset (bytes put before the zip)."""
     length = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, length - _END.size - 0xFFFF))

@@ -119,7 +119,7 @@ def _difference(one: Figure | None, digits: int) -> str:
     if one is None:
         return "-"
     text = f"{one.value:+z.{digits}f}{_bounds(one, f'+z.{digits}f')}"
-    return f"**{text}**" if one.low is not None and (one.low > 0 or one.high < 0) else text
+    return f"**{text}**" if one.low is not None and one.high is not None and (one.low > 0 or one.high < 0) else text
 
 
 def _bounds(one: Figure, style: str) -> str:

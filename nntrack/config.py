@@ -12,6 +12,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # lightning-fabric's names
 
 DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi", "opentrack_h5")
 
@@ -144,7 +145,7 @@ class Params(_Section):
     seed: Annotated[int, Field(ge=0)]
     threads: Count
     lr: Positive
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    precision: Precision
     devices: Count  # per machine
     nodes: Count  # machines
     synthesize: Synthesize

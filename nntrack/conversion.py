@@ -61,7 +61,7 @@ def convert(
             _check(archive, tally, max_bad_share)
         terms = DRAWN if source == "synthetic" else "; ".join([reader.LICENCE, *tally.also_used])
         attributes["licence"] = terms
-        attributes["fingerprint"] = fingerprint(archive)["sha256"] if use else ""
+        attributes["fingerprint"] = str(fingerprint(archive)["sha256"]) if use else ""
         dropped = json.dumps(dict(sorted(tally.dropped.items())))
         writer.finish({**attributes, "kept": tally.kept, "dropped": dropped, "bad": tally.bad})
     return tally

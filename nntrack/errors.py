@@ -5,7 +5,7 @@ to a number per sample. What is not known of a sample is not a number there.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -161,6 +161,14 @@ def _sigmas(tril: str, component: int | None, predicted: Values, true: Values) -
     return deviations_off(offset, predicted[tril])[:, component]
 
 
+def _true_angle(i: int, predicted: Values, true: Values) -> np.ndarray:
+    return aflw_degrees(true["quat"])[:, i]
+
+
+def _told_angle(i: int, predicted: Values, true: Values) -> np.ndarray:
+    return aflw_degrees(predicted["quat"])[:, i]
+
+
 def _angle_error(i: int, predicted: Values, true: Values) -> np.ndarray:
     return angle_errors(predicted, true)[:, i]
 
@@ -184,12 +192,12 @@ def _summed(
 def _angles() -> Iterator[Column]:
     at = {"yaw": 1, "pitch": 0, "roll": 2}
     for name, i in at.items():
-        yield Column(f"true_{name}", "degrees", lambda p, t, i=i: aflw_degrees(t["quat"])[:, i], ("quat",))
+        yield Column(f"true_{name}", "degrees", partial(_true_angle, i), ("quat",))
     for name, i in at.items():
-        yield Column(name, "degrees", lambda p, t, i=i: aflw_degrees(p["quat"])[:, i], (), ("quat",))
+        yield Column(name, "degrees", partial(_told_angle, i), (), ("quat",))
     for name, i in at.items():
-        values, words = partial(_angle_error, i), {"metric": name, "title": f"{name} error", "headline": name}
-        yield Column(f"{name}_error", "degrees", values, ("quat",), ("quat",), **words)
+        row = _summed(name, "degrees", partial(_angle_error, i), ("quat",), f"{name} error", headline=name)
+        yield replace(row, name=f"{name}_error")
 
 
 def _told_sigmas() -> Iterator[Column]:

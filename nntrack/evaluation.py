@@ -116,23 +116,39 @@ def check_known(stored: Stored, fields: Sequence[str], rows: np.ndarray) -> None
             raise ValueError(f"{stored.path}: {lacking} of {len(rows)} samples have no {field}, which is measured by")
 
 
+def kind_of(model: Model) -> str:
+    """The kind of net: "pose" or "localizer"."""
+    return "localizer" if isinstance(model, LocalizerModel) else "pose"
+
+
 def source_of(stored: Stored) -> str:
     """Where the samples come from: "synthetic", "real" or "unknown"."""
     return str(stored.attributes.get("source", "unknown"))
 
 
-def headline(measured: Mapping[str, Errors], figures: Mapping[str, Figures], stored: Stored) -> dict[str, Any]:
-    """The chief figures alone: ``{protocol: {name: value}, "n": samples, "source": of the samples}``."""
-    found = {
-        protocol: {
-            row.headline: figures[protocol][row.name].value
-            for row in METRICS[rows.protocol.net].values()
-            if row.headline and row.name in figures[protocol]
-        }
-        for protocol, rows in measured.items()
-    }
-    count = max((len(rows.index) for rows in measured.values()), default=0)
-    return {**found, "n": count, "source": source_of(stored)}
+def write_headlines(
+    path: str | os.PathLike[str],
+    measured: Mapping[str, Errors],
+    figures: Mapping[str, Figures],
+    stored: Stored,
+    net: str,
+) -> None:
+    """Write the chief figures of the dataset's first protocol to ``path``, of each other one to ``<path>_<protocol>``.
+
+    ``{name: value, "n": samples, "source": of the samples}``: one file a protocol, with the same keys in all, because
+    `dvc metrics show` prints a row per file and a column per key. Of what was not measured ``n`` is 0.
+    """
+    path, source = Path(path), source_of(stored)
+    for i, protocol in enumerate(protocols.of(str(stored.attributes.get("reader")), net)):
+        found = headline(net, figures.get(protocol, {}))
+        count = len(measured[protocol].index) if protocol in measured else 0
+        write_json(path.with_stem(f"{path.stem}_{protocol}") if i else path, {**found, "n": count, "source": source})
+
+
+def headline(net: str, figures: Figures) -> dict[str, float]:
+    """The chief figures alone, by their short names."""
+    rows = [row for row in METRICS[net].values() if row.headline and row.name in figures]
+    return {row.headline: figures[row.name].value for row in rows}
 
 
 def detail(measured: Mapping[str, Errors], figures: Mapping[str, Figures], stored: Stored, name: str) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from torch import nn
 from tqdm import tqdm
 
 from nntrack import compute
-from nntrack.config import Schedule
+from nntrack.config import Precision, Schedule
 from nntrack.dataset import Batch, Mixture
-from nntrack.parallel import Precision, World, fabric
+from nntrack.parallel import World, fabric
 from nntrack.progress import Best, Curves, Watch, opened, weights
 from nntrack.resume import Checkpoint, Parts
 

@@ -76,8 +76,9 @@ def expected_share(sigmas: float, dimensions: int) -> float:
 
 def in_yaw_bin(columns: Columns, low: float) -> np.ndarray:
     """Which samples (N,) belong to the bin of `YAW_BINS` that begins at ``low``; the last has no end."""
-    begins = [start for start, _ in YAW_BINS]
-    return np.searchsorted(begins, np.abs(columns["true_yaw"]), side="right") - 1 == begins.index(low)
+    begins = np.array([start for start, _ in YAW_BINS])
+    found = begins[np.searchsorted(begins, np.abs(columns["true_yaw"]), side="right") - 1]
+    return np.equal(found, low)
 
 
 def _column(name: str, columns: Columns) -> np.ndarray:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -22,10 +22,11 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed, nn
 from torch.autograd.function import once_differentiable
 
+from nntrack.config import Precision
+
 SILENCE = 10.0  # seconds that the first has to tell why all end, and to end the others of its machine
 PATIENCE = timedelta(minutes=10)  # of a process that waits for another machine's
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # lightning-fabric's names
 _T = TypeVar("_T")
 
 

@@ -44,6 +44,12 @@ def read_given(
     )
 
 
+def whole_photo(stored: Stored, rows: np.ndarray, given: Given) -> np.ndarray:
+    """All that there is to see."""
+    height, width = stored.image.shape[1:]
+    return np.tile(np.array([0.0, 0.0, width, height]), (len(rows), 1))
+
+
 @dataclass(frozen=True)
 class Protocol:
     """One way of measuring on one dataset.
@@ -61,7 +67,7 @@ class Protocol:
     title: str
     needs: tuple[str, ...]
     subset: Callable[[Stored, Given], np.ndarray | None]
-    window: Callable[[Stored, np.ndarray, Given], np.ndarray] | None = None
+    window: Callable[[Stored, np.ndarray, Given], np.ndarray] = whole_photo
     correct: Callable[[Values, Values], Values] | None = None
     full_count: int | None = None
 
@@ -135,7 +141,7 @@ PROTOCOLS = (
     Protocol("biwi", "box", "pose", "box of the face, camera's perspective ignored", ("quat",), every_row, face_square),
     Protocol(
         "biwi",
-        "box_perspective",
+        "perspective",
         "pose",
         "box of the face, corrected for the camera's perspective",
         ("quat", "camera"),

@@ -184,7 +184,7 @@ def _draw_camera(rng: np.random.Generator, quat: np.ndarray, centre: np.ndarray,
     stance = Rotation.from_rotvec(facing.as_rotvec() * share + rng.normal(0, [0.06, 0.15, 0.05]))
     body = (facing.inv() * stance).as_rotvec()
     length = np.linalg.norm(body)
-    body *= min(1.0, 1.1 / max(length, 1e-9))  # necks turn no farther
+    body *= min(1.0, 1.1 / max(float(length), 1e-9))  # necks turn no farther
     distance = np.exp(rng.uniform(np.log(9), np.log(45)))
     # The camera looks at the middle of the face, so that a label's rotation is the one that a fit without perspective
     # would find. If it looked between the eyes, it would see all faces a little from above.
@@ -288,7 +288,8 @@ def _lit(points: np.ndarray, triangles: np.ndarray, direction: np.ndarray) -> np
     layer = raster.rasterise(seen, triangles, np.zeros((len(seen), 3)), (_SHADOW_SIDE, _SHADOW_SIDE), scale)
     at = seen[:, :2].astype(np.float32)[:, None] - 0.5
     depth = cv2.GaussianBlur(layer.depth, (0, 0), 0.8)
-    nearest = cv2.remap(depth, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=raster.EMPTY)
+    edge = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": raster.EMPTY}
+    nearest = cv2.remap(depth, at, None, cv2.INTER_LINEAR, **edge)  # type: ignore[call-overload]  # one map will do
     return np.clip(1 - (seen[:, 2] / scale - nearest[:, 0] - 0.03) / 0.06, 0.1, 1)
 
 

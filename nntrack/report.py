@@ -80,7 +80,7 @@ def report(measured: Tree, facts: Mapping[str, Mapping[str, str]], params: Tree,
 
 def flat(params: Tree, prefix: str = "") -> dict[str, str]:
     """Sections to ``section.key``; a value that is itself a mapping of values stays on one line."""
-    found = {}
+    found: dict[str, str] = {}
     for key, value in params.items():
         if isinstance(value, Mapping) and not prefix:
             found |= flat(value, f"{key}.")

@@ -20,13 +20,13 @@ class Resamples:
     groups: (N,) names. Figures come out with the draws as their last axis, of length ``1 + draws``.
     """
 
-    def __init__(self, groups: Sequence[str], generator: np.random.Generator, draws: int = DRAWS) -> None:
+    def __init__(self, groups: Sequence[str] | np.ndarray, generator: np.random.Generator, draws: int = DRAWS) -> None:
         _, self._group = np.unique(groups, return_inverse=True)  # (N,)
         self.groups = int(self._group.max()) + 1 if len(self._group) else 0
         self._counts = np.ones((1 + draws, self.groups), np.int32)
         for row in self._counts[1:]:
-            drawn = generator.integers(self.groups, size=self.groups) if self.groups else []
-            row[:] = np.bincount(drawn, minlength=self.groups)
+            if self.groups:
+                row[:] = np.bincount(generator.integers(self.groups, size=self.groups), minlength=self.groups)
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """Means of values (K, N), what is not a number left out: (K, 1 + draws); NaN where a draw has none of them."""

@@ -92,7 +92,5 @@ class Sample:
 
 def move_labels(matrix: Any, labels: Mapping[str, Any]) -> dict[str, Any]:
     """All labels (batched or not) after the map ``matrix`` (..., 2, 3) of the image; other keys pass unchanged."""
-    return {
-        name: FIELDS[name].move(matrix, value) if name in FIELDS and FIELDS[name].move else value
-        for name, value in labels.items()
-    }
+    moves = {name: row.move for name, row in FIELDS.items() if row.move}
+    return {name: moves[name](matrix, value) if name in moves else value for name, value in labels.items()}

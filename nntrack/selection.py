@@ -30,7 +30,7 @@ class Dataset(NamedTuple):
     called, as in "synthetic photos".
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple's own count is of no use here
     samples: Callable[[Sequence[int]], Numbered]
     source: str
 

@@ -17,10 +17,10 @@ def source_of(stored: Stored) -> str:
 
 def evenly(rows: Sequence[int] | np.ndarray, count: int) -> list[int]:
     """At most ``count`` of the rows, from the first to the last at even distances."""
-    rows = np.asarray(rows, np.int64)
-    if len(rows) > count:
-        rows = rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
-    return rows.tolist()
+    found = np.asarray(rows, np.int64)
+    if len(found) > count:
+        found = found[np.linspace(0, len(found) - 1, count).round().astype(int)]
+    return found.tolist()
 
 
 def sample_sheet(title: str, samples: Sequence[tuple[int, Sample]], columns: int = 4) -> np.ndarray:

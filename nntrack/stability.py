@@ -168,7 +168,9 @@ def _ask(model: PoseModel, pictures: Any, rois: np.ndarray, head: float) -> Answ
     return Answers(found["quat"].astype(np.float64), found["pos_size"].astype(np.float64), head)
 
 
-def _in_threads(work: Callable[[int], np.ndarray], tasks: np.ndarray, workers: int | None, title: str) -> list:
+def _in_threads(
+    work: Callable[[int], np.ndarray], tasks: np.ndarray, workers: int | None, title: str
+) -> list[np.ndarray]:
     # threads do: onnxruntime, OpenCV and NumPy's generators let go of the interpreter while they compute
     pool = ThreadPoolExecutor(workers or os.cpu_count())
     try:

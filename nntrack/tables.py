@@ -158,7 +158,7 @@ def _warning(detail: Tree) -> str:
     if is_comparable(ours) or not ours["protocols"]:
         return "Ours, measured on photos of people."
     count = min(row["n"] for row in ours["protocols"].values())
-    full = max(row.full_count for row in PROTOCOLS if row.dataset == BENCHMARK)
+    full = max(row.full_count or 0 for row in PROTOCOLS if row.dataset == BENCHMARK)
     return (
         f"Ours, measured on **{count} of the {full} photos** of AFLW2000-3D. "
         "*So few cannot be compared with the rows above*."

@@ -15,7 +15,7 @@ PROTOCOLS = {
     "300wlp_bbox": "300W-LP, held-out photos",
     "ytfaces_bbox": "YTFaces, held-out persons",
     "biwi_box": "BIWI, boxes",
-    "biwi_box_perspective": "BIWI, boxes, perspective corrected",
+    "biwi_perspective": "BIWI, boxes, perspective corrected",
     "widerface_val": "WIDER FACE, photos kept apart",
 }
 

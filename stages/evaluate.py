@@ -13,7 +13,9 @@ from stages._run import run
 def main(
     model: Annotated[Path, typer.Argument(help="ONNX file, or checkpoint of a training of ours (its folder will do)")],
     dataset: Annotated[Path, typer.Argument(help="HDF5 file to measure on")],
-    out: Annotated[Path, typer.Argument(help="JSON file for the chief figures")],
+    out: Annotated[
+        Path, typer.Argument(help="JSON file for the chief figures; those of further protocols go to OUT_<protocol>")
+    ],
     detail: Annotated[Path | None, typer.Option(help="JSON file for all figures with their intervals")] = None,
     errors: Annotated[Path | None, typer.Option(help="folder for the errors of every sample, as CSV")] = None,
     split: Annotated[
@@ -31,7 +33,7 @@ def main(
     if not measured:
         print(f"{dataset} holds no samples to measure on: nothing was measured on it")
     figures = {protocol: rows.figures(params.seed) for protocol, rows in measured.items()}
-    evaluation.write_json(out, evaluation.headline(measured, figures, stored))
+    evaluation.write_headlines(out, measured, figures, stored, evaluation.kind_of(net))
     if detail:
         evaluation.write_json(detail, evaluation.detail(measured, figures, stored, name))
     if errors:

@@ -128,18 +128,19 @@ def test_protocols_on_the_same_samples_are_drawn_alike(tmp_path, rng):
     assert not np.array_equal(*drawn)
 
 
-def test_headline_and_detail_carry_counts_and_source(tmp_path, rng):
+def test_headlines_and_detail_carry_counts_and_source(tmp_path, rng):
     stored = turned(tmp_path / "a.h5", rng, source="real", views=2)
     measured = evaluation.evaluate(PoseModel(onnx_files.pose(tmp_path / "a.onnx")), stored, GIVEN)
     figures = {name: rows.figures(seed=0) for name, rows in measured.items()}
-    chief = evaluation.headline(measured, figures, stored)
-    assert list(chief) == ["bbox", "center", "n", "source"] and chief["n"] == 4 and chief["source"] == "real"
-    assert list(chief["bbox"]) == ["yaw", "pitch", "roll", "average", "geodesic"]
+    evaluation.write_headlines(tmp_path / "m.json", measured, figures, stored, "pose")
     whole = evaluation.detail(measured, figures, stored, "mine")
-    assert whole["model"] == "mine" and whole["source"] == "real"
-    row = whole["protocols"]["center"]
-    assert row["n"] == 4 and row["groups"] == 2 and list(row["metrics"]["yaw"]) == ["value", "low", "high", "n"]
-    assert row["metrics"]["yaw"]["value"] == chief["center"]["yaw"]
+    assert whole["model"] == "mine" and whole["source"] == "real" and list(whole["protocols"]) == ["bbox", "center"]
+    for file, protocol in (("m.json", "bbox"), ("m_center.json", "center")):
+        chief, row = json.loads((tmp_path / file).read_text()), whole["protocols"][protocol]
+        assert list(chief) == ["yaw", "pitch", "roll", "average", "geodesic", "n", "source"]
+        assert chief["n"] == 4 and chief["source"] == "real"
+        assert row["n"] == 4 and row["groups"] == 2 and list(row["metrics"]["yaw"]) == ["value", "low", "high", "n"]
+        assert row["metrics"]["yaw"]["value"] == chief["yaw"]
 
 
 def test_the_perspective_is_taken_out_where_the_camera_is_known(tmp_path, rng, monkeypatch):
@@ -157,7 +158,7 @@ def test_the_perspective_is_taken_out_where_the_camera_is_known(tmp_path, rng, m
     assert np.allclose(corrected.columns["geodesic"], away, atol=1e-3)
     stored.masks["camera"][1] = False
     with pytest.raises(ValueError, match="1 of 2 samples have no camera"):
-        evaluation.evaluate(model, stored, GIVEN, ("box_perspective",))
+        evaluation.evaluate(model, stored, GIVEN, ("perspective",))
 
 
 def test_what_cannot_be_measured_says_why(tmp_path, rng):
@@ -193,7 +194,7 @@ def test_the_stage_measures_any_file_and_repeats(tmp_path, rng):
         done = stage(model, tmp_path / "mine.h5", out / "out.json", *options)
         assert done.returncode == 0, done.stderr
     found = files(tmp_path / "a")
-    assert list(found) == ["detail.json", "mine_bbox.csv", "mine_center.csv", "out.json"]
+    assert list(found) == ["detail.json", "mine_bbox.csv", "mine_center.csv", "out.json", "out_center.json"]
     assert found == files(tmp_path / "b")
     assert json.loads(found["detail.json"])["model"] == "net" and json.loads(found["out.json"])["n"] == 4
 
@@ -217,7 +218,8 @@ def test_an_empty_dataset_gives_a_count_of_zero(tmp_path, rng):
     options = ("--detail", out / "d.json", "--errors", out / "errors")
     done = stage(onnx_files.pose(tmp_path / "net.onnx"), tmp_path / "aflw2k.h5", out / "a.json", *options)
     assert done.returncode == 0, done.stderr
-    assert json.loads((out / "a.json").read_text()) == {"n": 0, "source": "synthetic"}
+    for name in ("a.json", "a_center.json"):
+        assert json.loads((out / name).read_text()) == {"n": 0, "source": "synthetic"}
     assert json.loads((out / "d.json").read_text()) == {"model": "net", "source": "synthetic", "protocols": {}}
     assert "nothing was measured" in done.stdout and (out / "errors").is_dir()
 

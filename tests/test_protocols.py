@@ -18,13 +18,13 @@ GIVEN = Given(SETTINGS)
 def test_every_protocol_is_whole_and_has_a_name_of_its_own():
     assert len({(row.dataset, row.net, row.name) for row in PROTOCOLS}) == len(PROTOCOLS)
     for row in PROTOCOLS:
-        assert (row.window is None) == (row.net == "localizer") and row.title and row.needs, row
+        assert (row.window is protocols.whole_photo) == (row.net == "localizer") and row.title and row.needs, row
         assert row.subset.__doc__ and (row.window is None or row.window.__doc__)
 
 
 def test_a_dataset_that_is_not_in_the_table_is_measured_by_its_boxes():
     assert list(protocols.of("aflw2k", "pose")) == ["bbox", "center"]
-    assert list(protocols.of("biwi", "pose")) == ["box", "box_perspective"]
+    assert list(protocols.of("biwi", "pose")) == ["box", "perspective"]
     assert list(protocols.of("mine", "pose")) == ["bbox"] and list(protocols.of("mine", "localizer")) == ["val"]
     assert protocols.of("mine", "pose")["bbox"].dataset == protocols.ANY
     assert list(protocols.of("aflw2k", "pose", ("center",))) == ["center"]

@@ -76,7 +76,7 @@ def _load(stream: BinaryIO, pair: _3ddfa.Pair, model: basel.Basel | None) -> Any
     mat, face, points = f"{stream.name}: {pair.mat.name}", None, None
     data = read_member(stream, pair.mat)
     original = pair.key[1].endswith("_0")
-    shapes = {"Pose_Para": (7,)} | (_WEIGHTS if model else {})
+    shapes: dict[str, tuple[int, ...]] = {"Pose_Para": (7,), **(_WEIGHTS if model else {})}
     if original and not pair.extra and not model:
         shapes["pt2d"] = (2, 68)
     arrays = load_mat(data, mat, shapes)

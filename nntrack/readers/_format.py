@@ -5,7 +5,7 @@ A reader is a module with ``LICENCE`` (what a user must know) and ``read(archive
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ class Drop(NamedTuple):
     reason: str
     damaged: bool = False
     message: str = ""
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # a tuple's own count is of no use here
 
 
 @dataclass
@@ -145,7 +145,7 @@ def project(points: np.ndarray, quat: np.ndarray, pos_size: np.ndarray) -> np.nd
 
 
 def cut(
-    images: Sequence[np.ndarray], labels: Mapping[str, np.ndarray], face: np.ndarray, size: int, margin: float
+    images: Iterable[np.ndarray], labels: Mapping[str, np.ndarray], face: np.ndarray, size: int, margin: float
 ) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """Training crops (size, size) and their labels, the new ``roi`` among them.
 

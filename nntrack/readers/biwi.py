@@ -222,7 +222,7 @@ def _read_frame(frame: Frame) -> Outcome:
     # where nobody has annotated a box the window is about a neutral face in the same pose
     neutral = project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
     labels["roi"] = square_around(labels.get("bbox", face_box(neutral, labels["quat"], labels["pos_size"])))
-    labels["face"] = np.float64(1)
+    labels["face"] = np.array(1.0)
     name = f"{frame.person}/frame_{frame.number:05d}"
     return Sample(image, name, RECORDED_AGAIN.get(frame.person, frame.person), labels, sequence=frame.person)
 
