@@ -14,7 +14,8 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # lightning-fabric's names
 
-DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi", "opentrack_h5")
+DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi")  # of the pipeline
+BY_HAND = ("opentrack_h5",)  # kinds of files that a user may convert beside it
 
 
 class _Section(BaseModel):
@@ -58,12 +59,12 @@ class Convert(_Section):
     ytfaces: Videos
     widerface: Dataset
     biwi: Videos
-    opentrack_h5: Dataset = Dataset(use=True, limit=None)  # files converted by hand, see the README
+    opentrack_h5: Dataset = Dataset(use=True, limit=None)
 
     def dataset(self, name: str) -> Dataset:
         """The section of one dataset. Raises ValueError for an unknown name."""
-        if name not in DATASETS:
-            raise ValueError(f"no dataset is called '{name}'; known: {', '.join(DATASETS)}")
+        if name not in (*DATASETS, *BY_HAND):
+            raise ValueError(f"no dataset is called '{name}'; known: {', '.join((*DATASETS, *BY_HAND))}")
         return getattr(self, "w300lp" if name == "300wlp" else name)
 
 

@@ -21,7 +21,7 @@ def convert(dataset, archive, out, options=Options(), **others):  # noqa: B008 (
 
 
 def test_there_is_a_reader_for_every_dataset():
-    assert set(conversion.reader_names()) == set(config.DATASETS)
+    assert set(conversion.reader_names()) == {*config.DATASETS, *config.BY_HAND}
 
 
 def test_an_unknown_dataset_is_refused_with_the_known_ones(tmp_path):
