@@ -1,11 +1,12 @@
 """Measure several nets on one dataset, side by side, so that nobody takes noise for progress."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nntrack import comparison, config, evaluation, nets, protocols
+from nntrack import comparison, config, evaluation, nets, protocols, tables
 from nntrack.store import Stored
 from stages._run import run
 
@@ -21,8 +22,12 @@ def main(
     localizer: Annotated[Path | None, typer.Option(help="net that finds the faces of photos without a box")] = None,
     protocol: Annotated[list[str] | None, typer.Option(help="only this one; may be given several times")] = None,
     full: Annotated[bool, typer.Option("--all", help="every metric, not only the chief ones")] = False,
+    published: Annotated[Path, typer.Option(help="JSON file of published figures")] = Path("metrics/published.json"),
 ) -> None:
-    """Print one table of MODELS on DATASET in Markdown, with 95 % intervals of figures and of differences."""
+    """Print one table of MODELS on DATASET in Markdown, with 95 % intervals of figures and of differences.
+
+    Where all that published figures rest on was measured, these come last.
+    """
     params = config.load()
     stored = Stored(dataset)
     given = protocols.read_given(params.evaluate.model_dump(), split, localizer)
@@ -32,6 +37,9 @@ def main(
     ]
     print(comparison.markdown(comparison.compare(measured, params.seed, not full), names))
     print("\n" + "\n".join(f"- {note}" for note in comparison.notes(measured[0], stored, len(models) > 1)))
+    if comparison.is_full(measured[0], stored) and published.exists():
+        figures = json.loads(published.read_text(encoding="utf-8"))
+        print(f"\nPublished, of the same photos, mean absolute errors in degrees:\n\n{tables.published(figures)}")
 
 
 if __name__ == "__main__":
