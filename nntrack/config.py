@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -14,8 +16,10 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # lightning-fabric's names
 
-DATASETS = ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi")  # of the pipeline
-BY_HAND = ("opentrack_h5",)  # kinds of files that a user may convert beside it
+READERS = tuple(sorted(path.stem for path in (Path(__file__).parent / "readers").glob("[!_]*.py")))
+
+
+_TOLD = "told"  # kind of an error whose message says all
 
 
 class _Section(BaseModel):
@@ -36,36 +40,39 @@ class Synthesize(_Section):
 
 
 class Dataset(_Section):
-    """One archive: whether it is used at all, and at most how many samples."""
+    """One archive: whether it is used at all, at most how many samples, and every which frame of a video is taken."""
 
-    use: bool
-    limit: Count | None
-
-
-class Videos(Dataset):
-    """Every ``stride``-th frame of a video is kept."""
-
-    stride: Count
+    use: bool = True
+    limit: Count | None = None
+    stride: Count = 1
 
 
 class Convert(_Section):
-    """Archives to HDF5."""
+    """Archives to HDF5. Every further key is a dataset, and the name of its reader."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Dataset]
 
     max_bad_share: Share  # of an archive's samples; more than this fails the stage
     size: Count  # side of a stored training crop in pixels
     margin: Annotated[float, Field(ge=1)]  # side of the crop / side of the square about the face box
-    aflw2k: Dataset
-    w300lp: Annotated[Dataset, Field(alias="300wlp")]
-    ytfaces: Videos
-    widerface: Dataset
-    biwi: Videos
-    opentrack_h5: Dataset = Dataset(use=True, limit=None)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        for name in self.datasets:
+            if name not in READERS:
+                told = {"name": name, "known": ", ".join(READERS)}
+                raise PydanticCustomError(_TOLD, "no dataset is called '{name}'; known: {known}", told)
+        return self
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Those of the pipeline, in the order of the file."""
+        return tuple(self.__pydantic_extra__)
 
     def dataset(self, name: str) -> Dataset:
-        """The section of one dataset. Raises ValueError for an unknown name."""
-        if name not in (*DATASETS, *BY_HAND):
-            raise ValueError(f"no dataset is called '{name}'; known: {', '.join((*DATASETS, *BY_HAND))}")
-        return getattr(self, "w300lp" if name == "300wlp" else name)
+        """The section of one dataset; all of it, if there is none, as of a file that is converted by hand."""
+        return self.__pydantic_extra__.get(name, Dataset())
 
 
 class Split(_Section):
@@ -184,6 +191,8 @@ def digest(values: Any) -> str:
 
 
 def _explain(error: Any) -> str:
+    if error["type"] == _TOLD:
+        return error["msg"]
     if error["type"] == "extra_forbidden":
         return "no such parameter"
     if error["type"] == "missing":

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,8 +9,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nntrack import readers, store
+from nntrack import store
 from nntrack.archive import fingerprint
+from nntrack.config import READERS
 from nntrack.readers._format import Options, Tally
 
 DRAWN = "none: drawn by the pipeline"  # not the terms of the original in whose layout it is
@@ -20,7 +20,7 @@ _SHOWN = 5  # damaged members in an error
 
 def reader_names() -> list[str]:
     """The datasets that there is a reader for."""
-    return sorted(module.name for module in pkgutil.iter_modules(readers.__path__) if not module.name.startswith("_"))
+    return list(READERS)
 
 
 def find_reader(dataset: str) -> ModuleType:

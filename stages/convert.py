@@ -24,7 +24,7 @@ def main(
         limit=limit or section.limit,
         size=params.convert.size,
         margin=params.convert.margin,
-        stride=getattr(section, "stride", 1),
+        stride=section.stride,
         seed=params.seed,
     )
     tally = conversion.convert(

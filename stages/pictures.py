@@ -19,7 +19,7 @@ def main(
 ) -> None:
     """Draw what was learnt from, how it was varied, and where the nets are right and wrong."""
     params = config.load()
-    stored = {name: Stored(datasets / f"{name}.h5") for name in config.DATASETS}
+    stored = {name: Stored(datasets / f"{name}.h5") for name in params.convert.datasets}
     faces = stored["widerface"]
     learnt = stored["300wlp"] if len(stored["300wlp"]) else stored["ytfaces"]
     off, found = (pictures.read_errors(errors / f"{name}.csv") for name in ("aflw2k_bbox", "widerface_val"))

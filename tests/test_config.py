@@ -16,7 +16,8 @@ def values():
 def test_the_shipped_parameters_are_valid():
     params = config.load(PARAMS)
     assert params.source in ("synthetic", "real")
-    assert {params.convert.dataset(name).use for name in config.DATASETS} <= {True, False}
+    assert params.convert.datasets == ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi")
+    assert params.convert.dataset("ytfaces").stride == 4 and params.convert.dataset("aflw2k").stride == 1
 
 
 @pytest.mark.parametrize(
@@ -55,8 +56,17 @@ def test_what_is_not_yaml_is_named_in_one_line(tmp_path):
 
 
 def test_an_unknown_dataset_is_told_the_known_ones(values):
-    with pytest.raises(ValueError, match="known: aflw2k, 300wlp, ytfaces, widerface, biwi, opentrack_h5"):
-        config.parse(values, "params.yaml").convert.dataset("pointing")
+    values["convert"]["pointing"] = {"use": True, "limit": None}
+    with pytest.raises(ValueError, match=r"^params\.yaml: convert: no dataset is called 'pointing'; known: 300wlp, "):
+        config.parse(values, "params.yaml")
+
+
+def test_a_dataset_needs_a_reader_and_lines_in_the_parameters_alone(values, monkeypatch):
+    monkeypatch.setattr(config, "READERS", (*config.READERS, "pointing"))
+    values["convert"]["pointing"] = {"use": True, "limit": 3}
+    convert = config.parse(values, "params.yaml").convert
+    assert convert.datasets[-1] == "pointing" and convert.dataset("pointing").limit == 3
+    assert convert.dataset("opentrack_h5") == config.Dataset()  # converted by hand
 
 
 def test_digest_depends_on_values_alone():

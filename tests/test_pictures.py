@@ -15,6 +15,7 @@ from tests import faces, onnx_files
 from tests.conftest import ROOT
 
 PARAMS = config.load(ROOT / "params.yaml")
+DATASETS = PARAMS.convert.datasets
 
 
 def posed(path, rng, count=6):
@@ -150,7 +151,7 @@ def test_heat_warms_where_it_is():
 @pytest.mark.parametrize("empty", [False, True])
 def test_the_stage_writes_the_folder(tmp_path, rng, empty):
     hdf5, models, out = tmp_path / "hdf5", tmp_path / "models", tmp_path / "pictures"
-    for name in config.DATASETS:
+    for name in DATASETS:
         count = 0 if empty else 3
         (frames if name == "widerface" else posed)(hdf5 / f"{name}.h5", rng, count)
     (models / "onnx").mkdir(parents=True)
@@ -161,7 +162,7 @@ def test_the_stage_writes_the_folder(tmp_path, rng, empty):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     named = {"augmentation", "poses_best_median_worst", "localizer_hits_misses", "localizer_heat"}
-    assert {path.stem for path in out.iterdir()} == named | {f"dataset_{name}" for name in config.DATASETS}
+    assert {path.stem for path in out.iterdir()} == named | {f"dataset_{name}" for name in DATASETS}
     assert all(cv2.imread(str(path)).shape[1] == sheets.WIDTH for path in out.iterdir())
 
 
