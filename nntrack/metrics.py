@@ -14,7 +14,7 @@ from scipy.special import gammainc
 
 from nntrack import errors
 from nntrack.errors import FORETOLD, NME, Column
-from nntrack.resampling import DRAWS, LEVEL, Resamples, interval
+from nntrack.resampling import DRAWS, FEWEST, LEVEL, Resamples, interval
 
 Columns = Mapping[str, np.ndarray]
 
@@ -66,7 +66,7 @@ NAMES = {
 }
 CALIBRATED = FORETOLD  # errors that the net itself foretells: by which factor, which component; None is all three
 SIGMAS = (1, 2)
-INTERVAL = f"bootstrap {LEVEL:.0%} intervals, of {DRAWS} draws of photos or persons"
+INTERVAL = f"bootstrap {LEVEL:.0%} intervals, of {DRAWS} draws of photos or persons (none of fewer than {FEWEST})"
 
 
 def expected_share(sigmas: float, dimensions: int) -> float:

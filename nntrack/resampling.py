@@ -11,13 +11,15 @@ import numpy as np
 
 DRAWS = 2000  # of as many groups as there are
 LEVEL = 0.95  # of an interval
+FEWEST = 5  # groups that are resampled; the draws of fewer tell of nobody but themselves
 _BLOCK = 1 << 21  # numbers held at a time
 
 
 class Resamples:
     """How often each group of samples is drawn; the first row is the samples themselves, each once.
 
-    groups: (N,) names. Figures come out with the draws as their last axis, of length ``1 + draws``.
+    groups: (N,) names. Figures come out with the draws as their last axis, of length ``1 + draws``. With fewer groups
+    than `FEWEST` all draws are the samples themselves, so that there is no `interval`.
     """
 
     def __init__(self, groups: Sequence[str] | np.ndarray, generator: np.random.Generator, draws: int = DRAWS) -> None:
@@ -25,7 +27,7 @@ class Resamples:
         self.groups = int(self._group.max()) + 1 if len(self._group) else 0
         self._counts = np.ones((1 + draws, self.groups), np.int32)
         for row in self._counts[1:]:
-            if self.groups:
+            if self.groups >= FEWEST:
                 row[:] = np.bincount(generator.integers(self.groups, size=self.groups), minlength=self.groups)
 
     def means(self, values: np.ndarray) -> np.ndarray:

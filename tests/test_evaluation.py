@@ -25,8 +25,9 @@ GIVEN = Given(SETTINGS)
 YAWS = np.array([10.0, -20, 40, 80])
 
 
-def turned(path, rng, **options):
-    return stores.posed(path, Rotation.from_euler("y", YAWS[:, None], degrees=True).as_quat(), rng, **options)
+def turned(path, rng, repeat=1, **options):
+    quats = Rotation.from_euler("y", YAWS[:, None], degrees=True).as_quat()
+    return stores.posed(path, np.tile(quats, (repeat, 1)), rng, **options)
 
 
 def read_csv(path):
@@ -120,7 +121,7 @@ def test_every_figure_can_be_made_again_of_the_csv(tmp_path, rng, net):
 
 def test_protocols_on_the_same_samples_are_drawn_alike(tmp_path, rng):
     measured = evaluation.evaluate(
-        PoseModel(onnx_files.pose(tmp_path / "a.onnx")), turned(tmp_path / "a.h5", rng), GIVEN
+        PoseModel(onnx_files.pose(tmp_path / "a.onnx")), turned(tmp_path / "a.h5", rng, repeat=2), GIVEN
     )
     one, other = (rows.figures(seed=3)["yaw"] for rows in measured.values())
     assert one == other and one.low < one.value < one.high

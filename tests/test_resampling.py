@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nntrack.resampling import Resamples, interval
+from nntrack.resampling import FEWEST, Resamples, interval
 
 
 def each(n):
@@ -77,13 +77,19 @@ def test_blocks_change_nothing(rng, monkeypatch):
 
 
 def test_a_draw_without_a_known_sample_has_no_figure(rng):
-    values = np.array([1.0, np.nan, np.nan, np.nan])
-    resamples = Resamples(each(4), rng, 50)
+    values = np.array([1.0, np.nan, np.nan, np.nan, np.nan])
+    resamples = Resamples(each(5), rng, 50)
     empty = resamples._counts[:, 0] == 0
     assert empty.any()
     for found in (resamples.means(values[None])[0], resamples.quantile(values, 0.5)):
         assert np.array_equal(np.isnan(found), empty) and np.all(found[~empty] == 1)
-    assert np.isnan(resamples.quantile(np.full(4, np.nan), 0.5)).all()
+    assert np.isnan(resamples.quantile(np.full(5, np.nan), 0.5)).all()
+
+
+@pytest.mark.parametrize(("count", "told"), [(FEWEST - 1, False), (FEWEST, True)])
+def test_a_handful_of_groups_has_no_interval(count, told, rng):
+    draws = Resamples(each(count) * 3, rng).means(rng.normal(size=(1, 3 * count)))[0]
+    assert (interval(draws) is not None) == told
 
 
 def test_draws_that_agree_tell_nothing():
