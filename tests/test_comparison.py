@@ -85,7 +85,7 @@ def test_small_and_drawn_samples_are_said_to_be(stored, tmp_path, rng):
     assert "n = 60 of the original's 1969" in text and "fewer than 100" in text and "are synthetic" in text
     many = stores.posed(tmp_path / "b.h5", [stores.FRONTAL] * 120, rng, source="real", reader="mine")
     text = " ".join(comparison.notes(measured(many, tmp_path / "a.onnx"), many, several=False))
-    assert "n = 120;" in text and "fewer" not in text and "synthetic" not in text and "paired" not in text
+    assert "n = 120;" in text and "Of fewer" not in text and "synthetic" not in text and "paired" not in text
 
 
 def test_the_stage_prints_one_table(stored, tmp_path):
