@@ -167,11 +167,13 @@ class Params(_Section):
 
 def load(path: str | os.PathLike[str] = "params.yaml") -> Params:
     """Read and check the parameters. Raises ValueError with one line that names file and key."""
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path} is not there: stages are run in the folder of the project")
     with open(path, encoding="utf-8") as stream:
         try:
             values = yaml.safe_load(stream)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
     return parse(values, os.fspath(path))
 
 

@@ -18,7 +18,7 @@ def main(
     readme: Annotated[Path, typer.Argument(help="file whose table is brought up to date")],
 ) -> None:
     """Write the pages, then bring the README's table up to date."""
-    measured, facts, params = report.read_metrics(metrics), report.read_facts(models), config.load()
+    params, measured, facts = config.load(), report.read_metrics(metrics), report.read_facts(models)
     pictures = [path.stem for path in (folder / "pictures").glob("*.jpg")]
     values = params.model_dump(by_alias=True, mode="json")
     pages = {
