@@ -6,6 +6,7 @@ list is read once, as a stream, and a worker is handed the few numbers that it n
 
 import hashlib
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ _ENTRY = struct.Struct("<4s6H3I5H2I")
 _STORED, _DEFLATED, _ENCRYPTED = 0, 8, -1
 _BLOCK = 1 << 20  # bytes
 _HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
+_IN_MEMORY = 1 << 26  # bytes: no photo, .mat or list of an archive here is larger
+SWOLLEN = 200  # times as large once unpacked: ten times what pictures and numbers reach, a fifth of what zeros do
+_CONTROL = re.compile(r"[\0-\x1f\x7f]")  # has no place in a name, nor in an error's one line
 
 
 class Damaged(ValueError):
@@ -39,7 +43,8 @@ class Member(NamedTuple):
 def list_zip(path: str | os.PathLike[str]) -> Iterator[Member]:
     """All files of a zip in the order of its directory (folders left out).
 
-    Raises ValueError if the file is not a complete zip, FileNotFoundError if it is absent.
+    Raises ValueError if the file is not a complete zip, FileNotFoundError if it is absent. Nothing is ever unpacked
+    under a member's name.
     """
     with open(path, "rb") as stream:
         count, start, base = _find_directory(stream, path)
@@ -53,17 +58,23 @@ def list_zip(path: str | os.PathLike[str]) -> Iterator[Member]:
             name = tail[:n].decode("utf-8" if flags & 0x800 else "cp437", "replace")
             if 0xFFFFFFFF in (size, packed, offset):
                 size, packed, offset = _wide(tail[n : n + m], size, packed, offset)
+            if offset + base + packed > start:
+                raise _incomplete(path)
             if not name.endswith("/"):
-                yield Member(name, offset + base, packed, size, _ENCRYPTED if flags & 1 else method, crc)
+                yield Member(
+                    _CONTROL.sub("\ufffd", name), offset + base, packed, size, _ENCRYPTED if flags & 1 else method, crc
+                )
 
 
 def read_member(stream: IO[bytes], member: Member) -> bytes:
     """The unpacked bytes of a member of the zip opened as ``stream``; raises `Damaged` if they are not intact."""
+    if max(member.size, member.packed) > _IN_MEMORY:
+        raise _damaged(stream, member, f"claims {member.size} bytes, and {_IN_MEMORY} is the most for one of its kind")
     _seek(stream, member)
     data = stream.read(member.packed)
     if member.method == _DEFLATED:
         try:
-            data = zlib.decompress(data, -zlib.MAX_WBITS, max(1, member.size))
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.size + 1)
         except zlib.error as error:
             raise _damaged(stream, member, f"cannot be unpacked: {error}") from error
     if len(data) != member.size or zlib.crc32(data) != member.crc:
@@ -73,21 +84,24 @@ def read_member(stream: IO[bytes], member: Member) -> bytes:
 
 def copy_member(stream: IO[bytes], member: Member, target: IO[bytes]) -> None:
     """Like `read_member`, block by block into ``target``, for members too large for memory."""
+    if member.size > max(_BLOCK, SWOLLEN * member.packed):
+        raise _damaged(stream, member, f"claims to unpack to {member.size} bytes from {member.packed}")
     _seek(stream, member)
     unpack = zlib.decompressobj(-zlib.MAX_WBITS) if member.method == _DEFLATED else None
-    left, crc = member.packed, 0
-    while left > 0:
+    left, room, crc = member.packed, member.size, 0
+    while left > 0 and room >= 0:
         block = stream.read(min(left, _BLOCK))
         if not block:
             break
         left -= len(block)
         try:
-            block = unpack.decompress(block) if unpack else block
+            block = unpack.decompress(block, room + 1) if unpack else block
         except zlib.error as error:
             raise _damaged(stream, member, f"cannot be unpacked: {error}") from error
+        room -= len(block)
         crc = zlib.crc32(block, crc)
         target.write(block)
-    if left or crc != member.crc:
+    if left or room or crc != member.crc:
         raise _damaged(stream, member, "is damaged (its checksum is wrong)")
     target.seek(0)
 
@@ -168,7 +182,7 @@ def _find_directory(stream: IO[bytes], path: str | os.PathLike[str]) -> tuple[in
         end -= _LOCATOR64_SIZE + _END64.size
         stream.seek(max(0, end))
         record = stream.read(_END64.size)
-        if record[:4] != b"PK\6\6":
+        if record[:4] != b"PK\6\6" or len(record) < _END64.size:
             raise _incomplete(path)
         count, size, offset = _END64.unpack(record)[7:]
     start = end - size
@@ -184,7 +198,8 @@ def _wide(extra: bytes, size: int, packed: int, offset: int) -> list[int]:
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)
         if kind == 1:
-            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
+            data = extra[at + 4 : at + 4 + length]
+            wide = (number for (number,) in struct.iter_unpack("<Q", data[: len(data) // 8 * 8]))
             return [next(wide, n) if n == 0xFFFFFFFF else n for n in numbers]
         at += 4 + length
     return numbers

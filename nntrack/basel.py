@@ -14,6 +14,7 @@ import numpy as np
 
 FILE_NAME = "bfm_noneck_v3.pkl"
 LICENCE = "Basel face model: academic"
+WEIGHTS = (199, 29)  # of shape and expression, as the datasets have them
 MICROMETRES = 1e5  # per head radius: the model's unit
 
 # its y goes up and its z toward the viewer
@@ -75,7 +76,11 @@ def _at_landmarks(content: Mapping[str, Any]) -> Basel:
             raise ValueError(f"{name} holds a number that is not finite")
         return values.T.reshape(-1, 68, 3) * _TO_HEAD_FRAME / MICROMETRES
 
-    return Basel(part("u")[0], part("w_shp"), part("w_exp"))
+    model = Basel(part("u")[0], part("w_shp"), part("w_exp"))
+    found = len(model.shape), len(model.expression)
+    if found != WEIGHTS:
+        raise ValueError(f"expected {WEIGHTS} weights of shape and expression, got {found}")
+    return model
 
 
 class _Unpickler(pickle.Unpickler):

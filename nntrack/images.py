@@ -25,7 +25,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.nda
     Where the map shrinks by a half or more, the image is first shrunk by area, so that fine detail does not alias.
     Outside the image its edge goes on.
     """
-    shrink = 1.0 / float(affine.scale_of(matrix))
+    shrink = min(1.0 / float(affine.scale_of(matrix)), *image.shape)
     if shrink >= 2:
         old = np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float64)
         image = cv2.resize(image, None, fx=1 / np.floor(shrink), fy=1 / np.floor(shrink), interpolation=cv2.INTER_AREA)

@@ -210,7 +210,8 @@ class TestArchive:
             ("pose.txt", archives.numbers(np.eye(3) * 2, [0, 0, 900]), "no rotation"),
             ("pose.txt", archives.numbers(np.diag([1, 1, -1]), [0, 0, 900]), "no rotation"),
             ("pose.txt", archives.numbers(np.eye(3), [0, 0, -900]), "mm from the camera"),
-            ("pose.txt", archives.numbers(np.eye(3), [1e300, 0, 900]), "mm from the camera"),
+            ("pose.txt", archives.numbers(np.eye(3), [1e8, 0, 900]), "mm from the camera"),
+            ("pose.txt", archives.numbers(np.eye(3), [1e300, 0, 900]), "beyond reason"),
             ("pose.txt", b"\xff\xfe\x00", "no number"),
         ],
     )

@@ -352,7 +352,7 @@ class TestParallel:
         assert list(_parallel.in_order(_echo, 2, range(50), 3)) == [[2 * i] for i in range(50)]
 
     def test_a_dead_worker_is_an_error(self):
-        with pytest.raises(RuntimeError, match="a worker process died"):
+        with pytest.raises(ChildProcessError, match="a worker process died"):
             list(_parallel.in_order(_die, None, range(20), 2))
 
     def test_errors_of_workers_come_through(self):

@@ -18,7 +18,19 @@ from nntrack import basel
 from nntrack.archive import read_member
 from nntrack.landmarks import EYE_CORNERS, face_box
 from nntrack.readers import _3ddfa
-from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, cut, decode, load_mat, project
+from nntrack.readers._format import (
+    Drop,
+    Options,
+    Outcome,
+    Tally,
+    chunks,
+    collect,
+    cut,
+    decode,
+    is_in_picture,
+    load_mat,
+    project,
+)
 from nntrack.reference import NEUTRAL_LANDMARKS
 from nntrack.rotations import quat_apply
 from nntrack.sample import Sample
@@ -27,7 +39,7 @@ LICENCE = "300W-LP (300W): research, non-commercial"
 # Landmarks this far (rms, head radii) from those of the neutral head in the same pose belong to another pose or face:
 # fitted photos stay below 0.2.
 MAX_MISFIT = 0.5
-_WEIGHTS = {"Shape_Para": (199,), "Exp_Para": (29,)}
+_WEIGHTS = {"Shape_Para": basel.WEIGHTS[:1], "Exp_Para": basel.WEIGHTS[1:]}
 _SUBSET = r"(?:.*/)?300W_LP/{}(?P<subset>AFW|HELEN|IBUG|LFPW)/(?P<name>[^/.][^/]*_\d+)"
 _MEMBER = re.compile(_SUBSET.format("") + r"\.(?P<kind>jpg|mat)")
 _LANDMARKS = re.compile(_SUBSET.format("landmarks/") + r"_pts\.mat")
@@ -108,6 +120,8 @@ def _label(loaded: list[_Loaded], options: Options) -> list[Outcome]:
     labels |= {"landmarks": landmarks, "face": np.ones(len(loaded))}
     labels["bbox"] = face_box(landmarks, labels["quat"], labels["pos_size"])
     images = [row.image for row in loaded]
+    for i, image in enumerate(images):  # nothing else contradicts a pose without landmarks
+        misfit[i] = misfit[i] if is_in_picture(labels["bbox"][i], image.shape) else np.inf
     crops, labels = cut(images, labels, labels["bbox"], options.size, options.margin)
     return [_outcome(row, crops[i], {k: v[i] for k, v in labels.items()}, misfit[i]) for i, row in enumerate(loaded)]
 

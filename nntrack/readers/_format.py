@@ -3,10 +3,14 @@
 A reader is a module with ``LICENCE`` (what a user must know) and ``read(archive, options, tally) -> Iterator[Sample]``.
 """
 
+import csv
 import io
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -25,6 +29,11 @@ _MESSAGES = 20  # of damaged members, kept for people to read
 _TAIL = 4096  # bytes in which the end marker must be found: some writers pad
 # OpenCV fills what a cut picture lacks with grey and says nothing: how JPEG and PNG begin, and how they end
 _ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the segments of a JPEG that tell its size
+_BARE = {0x01, *range(0xD0, 0xD9)}  # those without a length
+LARGEST = 1 << 26  # px of one picture
+BEYOND = 1e9  # no number that is right is as large, whatever its unit
+_FACE = (8.0, 4.0)  # px, and sides of the picture: a box's side lies between
 
 
 @dataclass(frozen=True)
@@ -121,9 +130,10 @@ def load_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> d
         if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or found.size != np.prod(shape):
             kind = getattr(found, "dtype", type(found))
             raise Damaged(f"{name}: {key} is {kind} {np.shape(found)}, expected {shape}")
-        arrays[key] = found.reshape(shape).astype(np.float64)
-        if not np.isfinite(arrays[key]).all():
-            raise Damaged(f"{name}: {key} holds a number that is not finite")
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            arrays[key] = found.reshape(shape).astype(np.float64)
+        if not (np.abs(arrays[key]) < BEYOND).all():
+            raise Damaged(f"{name}: {key} holds a number that is not finite, or beyond reason")
     return arrays
 
 
@@ -131,10 +141,39 @@ def decode(data: bytes, name: str) -> np.ndarray:
     """A grey picture (H, W); raises `Damaged`, naming the member, if it cannot be decoded or is cut short."""
     if _ENDS.get(data[:2], b"") not in data[-_TAIL:]:
         raise Damaged(f"{name} is cut short")
+    if data and data[:2] not in _ENDS:
+        raise Damaged(f"{name} cannot be decoded: it is neither JPEG nor PNG")
+    if (pixels := _pixels(data)) > LARGEST:
+        raise Damaged(f"{name} claims {pixels} px, and {LARGEST} is the most for a picture")
     try:
         return decode_grey(data)
     except (ValueError, cv2.error) as error:  # the latter for a size that is beyond reason
         raise Damaged(f"{name}: {error}") from error
+
+
+def _pixels(data: bytes) -> int:
+    """How many px a JPEG or PNG claims to have, 0 if it does not tell; walks the segments as libjpeg does."""
+    if data[:2] == b"\x89P":
+        width, height = struct.unpack(">2I", data[16:24].ljust(8, b"\0"))
+        return width * height
+    at = 2
+    while 0 <= (at := data.find(b"\xff", at)) < len(data) - 9:
+        if data[at + 1] in _FRAMES:
+            height, width = struct.unpack_from(">2H", data, at + 5)
+            return height * width
+        bare = data[at + 1] in _BARE or data[at + 1] in (0x00, 0xFF)
+        at += 1 if bare else 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return 0
+
+
+@contextmanager
+def table(path: Path) -> Iterator["csv.DictReader[str]"]:
+    """A CSV table, opened. Raises ValueError, naming it, where it is read and is none."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            yield csv.DictReader(stream)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a table: {error}") from error
 
 
 def project(points: np.ndarray, quat: np.ndarray, pos_size: np.ndarray) -> np.ndarray:
@@ -142,6 +181,15 @@ def project(points: np.ndarray, quat: np.ndarray, pos_size: np.ndarray) -> np.nd
     posed = quat_apply(quat[..., None, :], points) * pos_size[..., None, 2:]
     posed[..., :2] += pos_size[..., None, :2]
     return posed
+
+
+def is_in_picture(box: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether a face of this box xyxy can be in a picture (height, width) and is mostly in it."""
+    sides, size = box[2:] - box[:2], np.array(shape[::-1])
+    middle = (box[:2] + box[2:]) / 2
+    return bool(
+        sides.min() >= _FACE[0] and sides.max() <= _FACE[1] * size.max() and ((middle >= 0) & (middle <= size)).all()
+    )
 
 
 def cut(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -38,8 +38,8 @@ class _Parked(NamedTuple):
 def in_order(work: Work, context: Any, tasks: Sequence[Any], workers: int | None) -> Iterator[Sequence[Any]]:
     """``work(context, task)`` for every task, in order. ``context`` goes to each process once.
 
-    workers: processes, None for one per core; one, or a single task, is done in this process. Raises RuntimeError if a
-    worker process dies.
+    workers: processes, None for one per core; one, or a single task, is done in this process. Raises
+    ChildProcessError if a worker process dies.
     """
     workers = min(workers or _cores(), len(tasks))
     if workers <= 1:
@@ -62,11 +62,30 @@ def in_order(work: Work, context: Any, tasks: Sequence[Any], workers: int | None
             while pending:
                 yield _take(slots, *pending.popleft())
         except BrokenProcessPool as error:
-            raise RuntimeError("a worker process died (out of memory?); run again, or with fewer workers") from error
+            raise ChildProcessError(
+                "a worker process died (out of memory?); run again, or with fewer workers"
+            ) from error
         finally:
             for _, future in pending:
                 future.cancel()
             cv2.setNumThreads(threads)
+
+
+def rehearse(work: Callable[..., object], *arguments: Any, seconds: float) -> str:
+    """How ``work(*arguments)`` ends in a process of its own: "" if it returns or raises, else what became of it."""
+    process = cast(Any, _start_method()).Process(target=_attempt, args=(work, *arguments), daemon=True)
+    process.start()
+    process.join(seconds)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return f"has not come to an end in {seconds:.0f} s"
+    return f"crashes (exit code {process.exitcode})" if process.exitcode else ""
+
+
+def _attempt(work: Callable[..., object], *arguments: Any) -> None:
+    with suppress(Exception):  # who asked will meet it again
+        work(*arguments)
 
 
 _process: dict[str, Any] = {}  # what a worker process works with
@@ -119,4 +138,6 @@ def _start_method() -> multiprocessing.context.BaseContext:
         # NumPy's own threads are stopped by its fork handlers
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         return multiprocessing.get_context("fork")
-    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    context.set_forkserver_preload(["nntrack.readers._format", "h5py"])  # else every worker imports them
+    return context

@@ -15,8 +15,6 @@ It is taken to lie where opentrack's developer found it by eye, see `BETWEEN_EYE
 that. Nor is it told whether the camera's px count from pixels' corners or middles; corners are assumed.
 """
 
-import csv
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +25,7 @@ import numpy as np
 
 from nntrack.archive import Damaged, Member, folder_files, list_zip, read_member
 from nntrack.landmarks import face_box, square_around
-from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, decode, project
+from nntrack.readers._format import BEYOND, Drop, Options, Outcome, Tally, chunks, collect, decode, project, table
 from nntrack.reference import NEUTRAL_LANDMARKS
 from nntrack.rotations import rotmat_to_quat
 from nntrack.sample import Sample
@@ -125,17 +123,17 @@ def read_boxes(path: Path) -> dict[tuple[str, int], tuple[float, ...]]:
     if not path.exists():
         return {}
     boxes = {}
-    with open(path, encoding="utf-8-sig", newline="") as stream:
-        table = csv.DictReader(stream)
-        if not set(COLUMNS) <= set(table.fieldnames or ()):
-            raise ValueError(f"{path} has the columns {','.join(table.fieldnames or ())}, not {','.join(COLUMNS)}")
-        for row in table:
+    with table(path) as rows:
+        if not set(COLUMNS) <= set(rows.fieldnames or ()):
+            found = " ".join(",".join(rows.fieldnames or ()).split())
+            raise ValueError(f"{path} has the columns {found}, not {','.join(COLUMNS)}")
+        for row in rows:
             try:
                 key, box = (f"{int(row['person']):02d}", int(row["frame"])), tuple(float(row[c]) for c in COLUMNS[2:])
             except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}, line {table.line_num}: expected {','.join(COLUMNS)}") from error
-            if not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
-                raise ValueError(f"{path}, line {table.line_num}: {box} is not a box x0,y0,x1,y1")
+                raise ValueError(f"{path}, line {rows.line_num}: expected {','.join(COLUMNS)}") from error
+            if not all(abs(value) < BEYOND for value in box) or box[0] >= box[2] or box[1] >= box[3]:
+                raise ValueError(f"{path}, line {rows.line_num}: {box} is not a box x0,y0,x1,y1")
             boxes[key] = box
     return boxes
 
@@ -240,8 +238,8 @@ def _numbers(text: str, name: str, counts: tuple[int | None, ...]) -> list[np.nd
         raise Damaged(f"{name} holds what is no number: {error}") from error
     if len(found) != len(counts) or any(n not in (None, len(row)) for n, row in zip(counts, found, strict=True)):
         raise Damaged(f"{name} has {[len(row) for row in found]} numbers in its paragraphs, expected {list(counts)}")
-    if not all(np.isfinite(row).all() for row in found):
-        raise Damaged(f"{name} holds a number that is not finite")
+    if not all((np.abs(row) < BEYOND).all() for row in found):
+        raise Damaged(f"{name} holds a number that is not finite, or beyond reason")
     return found
 
 

@@ -7,7 +7,8 @@ entries tells. ``sequence_starts``: first rows of the photos or persons, and beh
 are taken as counted from pixels' corners. ``shapeparams`` weigh a face model that is not ours, and are left out. Where
 there are landmarks the house's box is made of them, as for other training sets.
 
-What is damaged is counted and named. But HDF5's library trusts a file's inner directory, and a forged one can hang it.
+What is damaged is counted and named. But HDF5's library trusts a file's inner directory, and a forged one can hang it
+or end the process. So every file is first read through in a process of its own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,20 @@ import numpy as np
 from nntrack.archive import Damaged, is_hdf5
 from nntrack.landmarks import COUNT, EYE_CORNERS, face_box
 from nntrack.readers import _rigid
-from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, cut, decode, project
+from nntrack.readers._format import (
+    LARGEST,
+    Drop,
+    Options,
+    Outcome,
+    Tally,
+    chunks,
+    collect,
+    cut,
+    decode,
+    is_in_picture,
+    project,
+)
+from nntrack.readers._parallel import rehearse
 from nntrack.reference import NEUTRAL_LANDMARKS
 from nntrack.rotations import normalize
 from nntrack.sample import Sample
@@ -34,10 +48,10 @@ OPTIONAL = {"rois": (4,), LANDMARKS: (COUNT, 3)}
 # or have other axes.
 MAX_MISFIT = 0.5
 _CHUNK = 32  # samples per task
-_LARGEST = 1 << 26  # px of one picture in an array
 _UNIT = 0.05  # a quaternion's length may be off by: some are stored in 16 bits
 _BEYOND = 1e6  # px
-_FACE = (8.0, 4.0)  # px, and sides of the picture: a box's side lies between
+PATIENCE = 60.0  # s, to read a file, and more
+_SLOWEST = 1 << 22  # bytes per second
 
 
 class _Context(NamedTuple):
@@ -64,52 +78,65 @@ def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
 def _look(archive: Path, options: Options) -> _Context:
     if not is_hdf5(archive):
         raise ValueError(f"{archive} is not an HDF5 file")
+    if ending := rehearse(_read_through, archive, seconds=PATIENCE + archive.stat().st_size / _SLOWEST):
+        raise ValueError(f"{archive} is not a complete HDF5 file: what reads it {ending}")
     try:
         with h5py.File(archive, "r") as file:
             return _check(file, archive, options)
-    # of a damaged file h5py says that it cannot be read in more than one way
-    except (OSError, RuntimeError, KeyError) as error:
+    except Damaged:
+        raise
+    # on a damaged file h5py raises nearly anything
+    except Exception as error:
         raise ValueError(f"{archive} is not a complete HDF5 file: {error}") from error
+
+
+def _read_through(archive: Path) -> None:
+    """Whatever the readers below will ask the library for."""
+    with h5py.File(archive, "r") as file:
+        context = _check(file, archive, Options())
+        for rows in chunks(range(len(context.groups)), _CHUNK):
+            for name in context.fields:
+                file[name][rows[0] : rows[-1] + 1]
+            for row in rows:
+                file[IMAGES][row]
 
 
 def _check(file: h5py.File, archive: Path, options: Options) -> _Context:
     pictures = _open(file, archive, IMAGES)
     count = len(pictures) if pictures.ndim else 0
     if count > archive.stat().st_size:
-        raise ValueError(f"{archive}: {IMAGES} claims {count} samples, more than the file has bytes")
+        raise Damaged(f"{archive}: {IMAGES} claims {count} samples, more than the file has bytes")
     fields = [*NEEDED, *(name for name in OPTIONAL if name in file)]
     for name in fields:
         shape = (count, *(NEEDED | OPTIONAL)[name])
         found = _open(file, archive, name)
         turned = name == LANDMARKS and found.shape == (count, 3, COUNT)
         if found.dtype.kind not in "fiu" or not (found.shape == shape or turned):
-            raise ValueError(f"{archive}: {name} is {found.dtype} {found.shape}, expected numbers {shape}")
+            raise Damaged(f"{archive}: {name} is {found.dtype} {found.shape}, expected numbers {shape}")
     return _Context(archive, options, tuple(fields), _is_encoded(pictures, archive), _groups(file, archive, count))
 
 
 def _open(file: h5py.File, archive: Path, name: str) -> h5py.Dataset:
     if name not in file:
         needed = ", ".join([IMAGES, *NEEDED])
-        raise ValueError(
-            f"{archive} is not such a dataset: it lacks {name} (needed: {needed}; it has: {', '.join(file)})"
-        )
+        raise Damaged(f"{archive} is not such a dataset: it lacks {name} (needed: {needed}; it has: {', '.join(file)})")
     found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
     if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
-        raise ValueError(f"{archive}: {name} is not an array in the file itself")
+        raise Damaged(f"{archive}: {name} is not an array in the file itself")
     return found
 
 
 def _is_encoded(pictures: h5py.Dataset, archive: Path) -> bool:
-    """Whether each picture is a buffer, not a slice of one array. Raises ValueError if it is neither.
+    """Whether each picture is a buffer, not a slice of one array. Raises Damaged if it is neither.
 
     The type tells, so the attribute ``storage`` is not asked.
     """
     if pictures.ndim == 1 and h5py.check_vlen_dtype(pictures.dtype) == np.uint8:
         return True
     plain = pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] in (1, 3))
-    if plain and pictures.dtype == np.uint8 and 0 < np.prod(pictures.shape[1:3], dtype=float) <= _LARGEST:
+    if plain and pictures.dtype == np.uint8 and 0 < np.prod(pictures.shape[1:3], dtype=float) <= LARGEST:
         return False
-    raise ValueError(
+    raise Damaged(
         f"{archive}: {IMAGES} is {pictures.dtype} {pictures.shape}; expected encoded pictures, each a buffer of"
         " bytes, or an array of bytes (N, height, width) or (N, height, width, 3); names of files are not followed"
     )
@@ -124,7 +151,7 @@ def _groups(file: h5py.File, archive: Path, count: int) -> np.ndarray:
     values = starts[:].astype(np.int64) if readable else np.array([0])
     lengths = np.diff(values)
     if not readable or values[0] != 0 or values[-1] != count or lengths.min() <= 0:
-        raise ValueError(f"{archive}: {STARTS} does not rise from 0 to the number of samples, {count}")
+        raise Damaged(f"{archive}: {STARTS} does not rise from 0 to the number of samples, {count}")
     return np.repeat(np.arange(len(lengths)), lengths)
 
 
@@ -136,7 +163,8 @@ def _read_chunk(context: _Context, rows: Sequence[int]) -> list[Outcome]:
                 _read_row(context, row, file[IMAGES], {name: value[i] for name, value in labels.items()})
                 for i, row in enumerate(rows)
             ]
-    except (OSError, RuntimeError) as error:
+    # as above
+    except Exception as error:
         message = f"{context.archive}: samples {rows[0]} to {rows[-1]} cannot be read: {error}"
         return [Drop("damaged", True, message, len(rows))]
 
@@ -147,7 +175,9 @@ def _read_row(context: _Context, row: int, pictures: h5py.Dataset, values: dict[
         labels = _to_labels(values, name)
         image = decode(pictures[row].tobytes(), name) if context.encoded else _grey(pictures[row])
         box = labels.get("bbox", face_box(_neutral(labels), labels["quat"], labels["pos_size"]))
-        _check_box(box, image.shape, name)
+        if not is_in_picture(box, image.shape):
+            size = f"{image.shape[1]}x{image.shape[0]} px"
+            raise Damaged(f"{name}: the face's box {np.round(box).tolist()} is not in the picture of {size}")
     except Damaged as error:
         return Drop("damaged", True, str(error))
     batch = {key: np.asarray(value)[None] for key, value in labels.items()}
@@ -177,16 +207,6 @@ def _to_labels(values: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray
 def _neutral(labels: dict[str, np.ndarray]) -> np.ndarray:
     """A neutral face's landmarks (68, 3), px, in the sample's pose."""
     return project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
-
-
-def _check_box(box: np.ndarray, shape: tuple[int, ...], name: str) -> None:
-    """Raise `Damaged` unless a face of this box can be in a picture (height, width) and is mostly in it."""
-    sides, size = box[2:] - box[:2], np.array(shape[::-1])
-    middle = (box[:2] + box[2:]) / 2
-    if sides.min() < _FACE[0] or sides.max() > _FACE[1] * size.max() or (middle < 0).any() or (middle > size).any():
-        raise Damaged(
-            f"{name}: the face's box {np.round(box).tolist()} is not in the picture of {size[0]}x{size[1]} px"
-        )
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:

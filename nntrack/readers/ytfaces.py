@@ -4,8 +4,8 @@ The pose is that of a rigid, robust fit of the neutral head to the landmarks. Fr
 jump, or lie outside the picture are left out, and of the others every ``stride``-th is kept.
 """
 
-import csv
 import math
+import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from typing import IO, NamedTuple
 import cv2
 import numpy as np
 
-from nntrack.archive import Damaged, Member, copy_member, folder_files, list_zip
+from nntrack.archive import SWOLLEN, Damaged, Member, copy_member, folder_files, list_zip
 from nntrack.landmarks import COUNT, EYE_CORNERS, face_box
 from nntrack.readers import _rigid
-from nntrack.readers._format import Drop, Options, Outcome, Tally, collect, cut
+from nntrack.readers._format import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, table
 from nntrack.sample import Sample
 
 LICENCE = "YouTube Faces with facial keypoints: CC0"
@@ -65,8 +65,8 @@ def _read_tables(folder: Path) -> dict[str, tuple[str, int]]:
         raise ValueError(f"{folder} is not the folder of this dataset: it holds no {' nor '.join(TABLES)}")
     rows = {}
     for path in tables:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            for row in csv.DictReader(stream):
+        with table(path) as found:
+            for row in found:
                 if not row.get("videoID") or not row.get("personName"):
                     raise ValueError(f"{path} has a row without videoID or personName: {row}")
                 rows[row["videoID"]] = row["personName"], _count(row.get("videoDuration"))
@@ -78,7 +78,7 @@ def _count(text: str | None) -> int:
         number = float(text or "nan")
     except ValueError:
         number = math.nan
-    return max(1, int(number)) if math.isfinite(number) else 1
+    return int(number) if 1 <= number < BEYOND else 1
 
 
 def _find_videos(folder: Path) -> dict[str, tuple[Path, Member | None]]:
@@ -121,7 +121,7 @@ def _read_video(options: Options, video: Video | Drop) -> list[Outcome]:
 def judge(landmarks: np.ndarray, size: tuple[int, int]) -> list[Drop | None]:
     """What is wrong with each frame of landmarks (n, 68, 3); None if nothing. size: (height, width), px."""
     verdicts: list[Drop | None] = [None] * len(landmarks)
-    finite = np.isfinite(landmarks).all(axis=(1, 2))
+    finite = (np.abs(landmarks) < BEYOND).all(axis=(1, 2))
     known = np.flatnonzero(finite)
     for i in np.flatnonzero(~finite):
         verdicts[i] = Drop("landmarks not finite", True)
@@ -170,13 +170,17 @@ class _Arrays:
             unpacked = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
             copy_member(stream, video.member, unpacked)
             stream = unpacked
+        room = SWOLLEN * stream.seek(0, os.SEEK_END)
         try:
             self._zip = stack.enter_context(zipfile.ZipFile(stream))
-        except (zipfile.BadZipFile, OSError) as error:
+        # zipfile raises nearly anything on a forged file
+        except Exception as error:
             raise Damaged(f"{self.name} is not a complete .npz file") from error
         self._pictures, shape, self._fortran, dtype = self._open("colorImages")
         if len(shape) != 4 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
             raise Damaged(f"{self.name}: colorImages is {dtype} {shape}, expected uint8 (height, width, 3, frames)")
+        if shape[0] * shape[1] > LARGEST or math.prod(shape) > room:
+            raise Damaged(f"{self.name}: colorImages claims to be {shape}, more than such a file can hold")
         self._shape = shape
         self.size = shape[:2]
 
@@ -217,7 +221,8 @@ class _Arrays:
             return stream, *read(stream)
         except KeyError as error:
             raise Damaged(f"{self.name} lacks {key}") from error
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        # as above, and NumPy parses the header as Python
+        except Exception as error:
             raise Damaged(f"{self.name}: {key} cannot be read: {error}") from error
 
     def _take(self, stream: IO[bytes], count: int) -> bytes:
