@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,7 +24,7 @@ _TOLD = "told"  # kind of an error whose message says all
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Synthesize(_Section):
@@ -172,7 +173,8 @@ def load(path: str | os.PathLike[str] = "params.yaml") -> Params:
     with open(path, encoding="utf-8") as stream:
         try:
             values = yaml.safe_load(stream)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        # for a date that is none or lists a thousand deep PyYAML has other errors than its own
+        except Exception as error:
             raise ValueError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
     return parse(values, os.fspath(path))
 
@@ -182,7 +184,7 @@ def parse(values: Any, origin: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        found = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {_explain(e)}" for e in error.errors()]
+        found = [f"{_key(e['loc'])}: {_explain(e)}" for e in error.errors()]
         raise ValueError(f"{origin}: {'; '.join(found)}") from None
 
 
@@ -192,6 +194,14 @@ def digest(values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _key(parts: tuple[str | int, ...]) -> str:
+    """The name of a parameter; parts that are no plain word are quoted, so that it stays in its line."""
+    return (
+        ".".join(str(part) if str(part).isidentifier() or str(part).isalnum() else repr(part) for part in parts)
+        or "the file"
+    )
+
+
 def _explain(error: Any) -> str:
     if error["type"] == _TOLD:
         return error["msg"]
@@ -199,4 +209,4 @@ def _explain(error: Any) -> str:
         return "no such parameter"
     if error["type"] == "missing":
         return "is missing"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {reprlib.repr(error['input'])}"
