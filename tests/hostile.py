@@ -60,7 +60,10 @@ def source(dataset: str, folder: Path) -> Files:
         case "opentrack_h5":
             archives.opentrack_h5(rng, folder / "A.h5", 3)
         case _:
-            return _parts(archives.make(dataset, folder).parent)
+            made = archives.make(dataset, folder)
+            if made.is_dir():
+                return _parts(made)
+            made.rename(folder / f"A{made.suffix}")
     return _parts(folder)
 
 
@@ -193,6 +196,8 @@ def _forge_array(rng: Rng, values: np.ndarray) -> np.ndarray:
     number = float(_NUMBERS[rng.integers(len(_NUMBERS))])
     if values.dtype.kind == "f":
         flat = values.reshape(-1)
+        most = float(np.finfo(values.dtype).max)
+        number = max(-most, min(most, number)) if np.isfinite(number) else number
         flat[rng.integers(values.size, size=int(rng.choice([1, values.size])))] = number
     return values
 
