@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 
 from nntrack.store import replacing
 
@@ -19,7 +19,8 @@ def save(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], conf
     """Write tensors and a JSON-like ``config``; the same content gives the same bytes."""
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with replacing(path) as partial:
-        save_file(plain, partial, {_KEY: json.dumps(config, sort_keys=True)})
+        # not by save_file, whose errors are no OSError and whose files only their owner may read
+        partial.write_bytes(serialized(plain, {_KEY: json.dumps(config, sort_keys=True)}))
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -5,6 +5,7 @@ masks ``has_<name>`` as bool, the strings of `sample.STRINGS` as UTF-8; attribut
 is contiguous and uncompressed, so that a batch is a gather from a memory map; the same samples give the same bytes.
 """
 
+import errno
 import math
 import mmap
 import os
@@ -22,6 +23,7 @@ from nntrack.sample import FIELDS, MASKS, STRINGS, Sample
 
 SCHEMA = 2
 _BLOCK = 1 << 22  # bytes copied at a time
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors of writing alone; most of them name no file
 _IMAGES_AT = 2048  # bytes: where HDF5 puts the first array of a file, the pictures
 _ROW = np.dtype([(n, "<f4", f.shape) for n, f in FIELDS.items()] + [(f"has_{n}", "?") for n in MASKS])
 
@@ -30,13 +32,18 @@ _ROW = np.dtype([(n, "<f4", f.shape) for n, f in FIELDS.items()] + [(f"has_{n}",
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary name beside ``path``; what was written there takes the final name only if no error came."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        yield partial
-        if path.is_dir():  # a folder does not give way to another by itself
-            os.replace(path, Path(folder) / "replaced")
-        os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            partial = Path(folder) / path.name
+            yield partial
+            if path.is_dir():  # a folder does not give way to another by itself
+                os.replace(path, Path(folder) / "replaced")
+            os.replace(partial, path)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
 
 
 class Writer:
@@ -78,6 +85,7 @@ class Writer:
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Write the HDF5 file. ``attributes`` are stored in the order of their names."""
         frame = self._spool / "frame.h5"
+        _check_room(self._spool, self.count * (_ROW.itemsize + sum(self._longest.values())) + _BLOCK)
         with h5py.File(frame, "w", libver="latest") as file:
             images_at = _reserve(file, "image", (self.count, *(self._image_shape or (0, 0))))
             self._copy_rows(file)
@@ -132,6 +140,13 @@ class Writer:
         for start in range(0, self.count, 4096):
             rows = [self._strings[name].readline()[:-1] for _ in range(min(4096, self.count - start))]
             target[start : start + 4096] = np.array(rows, dtype=target.dtype)
+
+
+def _check_room(folder: Path, size: int) -> None:
+    """Raise OSError if ``size`` bytes do not fit on the disk: HDF5 crashes where it cannot write."""
+    if hasattr(os, "posix_fallocate"):
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            os.posix_fallocate(stream.fileno(), 0, size)
 
 
 def _encode(name: str, text: str) -> bytes:

@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from nntrack import clips, crowds, heads, images, marks, portraits, sittings
+from nntrack import clips, crowds, heads, images, marks, originals, portraits, sittings
 from nntrack.config import Synthesize
 from nntrack.originals import ZipWriter
 from nntrack.readers._parallel import in_order
@@ -61,7 +60,7 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
         height, width = shown[0].shape[:2]
         sheet = images.contact_sheet(shown, _COLUMNS, (_TILE, round(_TILE * width / height)))
         with replacing(folder / "sheets" / f"{plan.dataset}.jpg") as partial_path:
-            cv2.imwrite(str(partial_path), sheet)
+            partial_path.write_bytes(originals.jpeg(sheet, 95))
 
 
 def _drawn(plan: Plan, seed: int, workers: int | None, shown: list[np.ndarray]) -> Iterator[Members]:
