@@ -18,3 +18,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the folder of real samples beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory):
+    """A tiny checkout in which all was made, undisturbed. Leave it as it is."""
+    from tests.pipeline import tiny
+
+    found = tiny(tmp_path_factory.mktemp("undisturbed") / "one")
+    found.dvc("repro")
+    return found

@@ -46,6 +46,11 @@ class Checkout:
         self.run("git", "add", "-A")
         self.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "-m", message)
 
+    def copy(self, path: Path) -> "Checkout":
+        """The same folder again, all that was made and DVC's cache included."""
+        shutil.copytree(self.path, path, symlinks=True)
+        return Checkout(path)
+
     def clone(self, path: Path) -> "Checkout":
         """What another person gets: the commits, none of DVC's cache."""
         self.run("git", "clone", "-q", ".", str(path))

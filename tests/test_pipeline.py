@@ -30,13 +30,6 @@ def locks(checkout: Checkout) -> list[str]:
     return [(checkout.path / name).read_text() for name in LOCKS]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    found = tiny(tmp_path_factory.mktemp("undisturbed") / "one")
-    found.dvc("repro")
-    return found
-
-
 def test_a_second_run_does_nothing(made):
     assert "Data and pipelines are up to date" in made.dvc("repro")
 
