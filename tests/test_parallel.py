@@ -256,7 +256,7 @@ def test_two_processes_go_on_to_the_same_bytes(data, tmp_path):  # noqa: F811
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "net"), [([], "pose"), (TORCHRUN, "localizer")], ids=["fabric", "torchrun"])
 def test_a_spoilt_training_ends_all_processes_and_is_told_once(launcher, net, data, tmp_path):  # noqa: F811
-    command = stage(data, tmp_path / "spoilt", net=net, lr=float("inf"), steps=4)
+    command = stage(data, tmp_path / "spoilt", net=net, lr=1e38, steps=4)
     _, said = finish([*launcher, *command], tmp_path / "spoilt", code=1)
     assert said.count("error: the loss became nan at step ") == 1
     assert "Connection" not in said
