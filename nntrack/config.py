@@ -63,7 +63,7 @@ class Convert(_Section):
         for name in self.datasets:
             if name not in READERS:
                 told = {"name": name, "known": ", ".join(READERS)}
-                raise PydanticCustomError(_TOLD, "no dataset is called '{name}'; known: {known}", told)
+                raise PydanticCustomError(_TOLD, "no such dataset; known: {known}", told)
         return self
 
     @property
@@ -184,7 +184,7 @@ def parse(values: Any, origin: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        found = [f"{_key(e['loc'])}: {_explain(e)}" for e in error.errors()]
+        found = [f"{_key(_place(e))}: {_explain(e)}" for e in error.errors()]
         raise ValueError(f"{origin}: {'; '.join(found)}") from None
 
 
@@ -192,6 +192,10 @@ def digest(values: Any) -> str:
     """A short fingerprint of JSON-like values, the same on every machine."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _place(error: Any) -> tuple[str | int, ...]:
+    return (*error["loc"], error["ctx"]["name"]) if error["type"] == _TOLD else error["loc"]
 
 
 def _key(parts: tuple[str | int, ...]) -> str:

@@ -57,7 +57,7 @@ def test_what_is_not_yaml_is_named_in_one_line(tmp_path):
 
 def test_an_unknown_dataset_is_told_the_known_ones(values):
     values["convert"]["pointing"] = {"use": True, "limit": None}
-    with pytest.raises(ValueError, match=r"^params\.yaml: convert: no dataset is called 'pointing'; known: 300wlp, "):
+    with pytest.raises(ValueError, match=r"^params\.yaml: convert\.pointing: no such dataset; known: 300wlp, "):
         config.parse(values, "params.yaml")
 
 
