@@ -105,12 +105,6 @@ def notes(measured: Mapping[str, Errors], stored: Stored, several: bool) -> list
     return found
 
 
-def is_full(measured: Mapping[str, Errors], stored: Stored) -> bool:
-    """Whether this is a benchmark's original, and all of it: then published figures may stand beside."""
-    counts = [(rows.protocol.full_count, len(rows.index)) for rows in measured.values()]
-    return source_of(stored) == "real" and bool(counts) and all(full == n for full, n in counts)
-
-
 def _sample(rows: Errors) -> str:
     n, groups, full = len(rows.index), len(set(rows.group)), rows.protocol.full_count
     of = f" of the original's {full}" if full and n != full else ""

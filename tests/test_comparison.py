@@ -1,7 +1,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,13 +103,3 @@ def test_released_nets_can_be_compared(shared, tmp_path, rng):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "| val | face or no face told right (share) |" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("source", "full", "together"), [("real", 3, True), ("real", 4, False), ("real", None, False), ("drawn", 3, False)]
-)
-def test_published_figures_stand_beside_the_same_samples_alone(source, full, together):
-    rows = SimpleNamespace(protocol=SimpleNamespace(full_count=full), index=np.arange(3))
-    stored = SimpleNamespace(attributes={"source": source})
-    assert comparison.is_full({"bbox": rows, "center": rows}, stored) is together
-    assert not comparison.is_full({}, stored)
