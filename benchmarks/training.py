@@ -6,8 +6,9 @@ cached: the same step on one batch that was made ready before;
 compute: forward, losses and backward alone, on such a batch;
 per_sample: the ancestor's arrangement (`benchmarks._per_sample`) on the same machine, with the number of workers that
 suits it best.
-They are timed in turn and the medians count. Floating-point operations are those of convolutions and matrix products;
-the peak is that of a product of bf16 matrices, measured on the spot.
+They are timed in turn and the medians count. All pictures were read once before, as a training has read them after its
+first few per cent of steps; `benchmarks.memory` is for files that do not stay in memory. Floating-point operations are
+those of convolutions and matrix products; the peak is that of a product of bf16 matrices, measured on the spot.
 """
 
 import copy
@@ -75,6 +76,8 @@ def main(
     with tempfile.TemporaryDirectory() as scratch:
         live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
         steppers = Steppers(task, schedule, lr, how, live)
+        for _ in task.train.in_order(schedule.batch_size):
+            pass
         steppers.real(steps)
         result = {
             "net": net.value,

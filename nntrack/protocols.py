@@ -171,8 +171,12 @@ def of(reader: str, net: str, names: tuple[str, ...] = ()) -> dict[str, Protocol
 
 
 NOISE = (1, 8, 16, 32)  # standard deviations in grey levels of 255
-# What a face is put through to see how the answer moves, and how it is called in print.
-STABILITY = {f"noise_{sigma}": f"camera noise of {sigma}" for sigma in NOISE} | {
+QUALITIES = (70, 30)  # of JPEG, which many webcams send
+# What a face is put through to see how the answer moves, and how it is called in print: frames drawn anew, and windows.
+DRAWN = {f"noise_{sigma}": f"camera noise of {sigma}" for sigma in NOISE} | {
+    f"jpeg_{quality}": f"camera noise of {NOISE[0]}, JPEG of quality {quality}" for quality in QUALITIES
+}
+STABILITY = DRAWN | {
     "shift": "window shifted by up to 4 px",
     "scale": "window scaled by 0.8 to 1.25",
     "crop": "window shifted and scaled",

@@ -1,6 +1,6 @@
 """How far a pose net's answer moves while the head does not: what users see as shaking.
 
-A face is shown again and again, with the noise of a camera or cut a little differently. Rows are those of
+A face is shown again and again, with the noise of a camera, compressed, or cut a little differently. Rows are those of
 `protocols.STABILITY`; every row has all of `SPREADS`, each taken per face and averaged over faces.
 """
 
@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
-from nntrack import evaluation
-from nntrack.protocols import NOISE, STABILITY, Given, landmark_square
+from nntrack import evaluation, images
+from nntrack.protocols import DRAWN, NOISE, QUALITIES, STABILITY, Given, landmark_square
 from nntrack.rotations import geodesic_distance, mean_quat, quat_conjugate, quat_multiply, quat_to_rotvec
 from nntrack.runtime import PoseModel
 from nntrack.store import Stored
@@ -94,7 +95,7 @@ def evaluate_stability(
         f"{name}_{row}": {
             **{spread: round(float(value), 3) for spread, value in zip(SPREADS, values, strict=True)},
             "n": len(chosen),
-            "views": settings["stability"]["draws"] if row.startswith("noise") else len(SHIFTS),
+            "views": settings["stability"]["draws"] if row in DRAWN else len(SHIFTS),
         }
         for row, values in zip(STABILITY, found, strict=True)
     }
@@ -113,7 +114,10 @@ def shown(
     rois = np.tile(within, (draws * len(NOISE), 1))
     quat, pos_size, _ = _ask(model, noisy(cut, draws, rng), rois, head)
     for i, sigma in enumerate(NOISE):
-        answers[_noise_row(sigma)] = Answers(quat[i :: len(NOISE)], pos_size[i :: len(NOISE)], head)
+        answers[f"noise_{sigma}"] = Answers(quat[i :: len(NOISE)], pos_size[i :: len(NOISE)], head)
+    frames = zip(*compressed(picture, draws, rng), strict=True)
+    for quality, same in zip(QUALITIES, frames, strict=True):
+        answers[f"jpeg_{quality}"] = _ask(model, same, np.tile(roi, (draws, 1)), head)
     return answers
 
 
@@ -158,6 +162,13 @@ def noisy(picture: np.ndarray, draws: int, rng: np.random.Generator) -> Iterator
             yield add_noise(picture, sigma * field)
 
 
+def compressed(picture: np.ndarray, draws: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
+    """``draws`` times the whole frame with the weakest noise, as JPEG of each quality gives it back."""
+    for _ in range(draws):
+        frame = add_noise(picture, NOISE[0] * rng.standard_normal(picture.shape, np.float32))
+        yield tuple(_jpeg(frame, quality) for quality in QUALITIES)
+
+
 def add_noise(picture: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Picture (H, W) uint8 and noise (H, W) float32 in grey levels as a camera delivers them: whole, 0 to 255."""
     return np.rint(noise + picture).clip(0, 255).astype(np.uint8)
@@ -179,8 +190,8 @@ def _in_threads(
         pool.shutdown(cancel_futures=True)
 
 
-def _noise_row(sigma: int) -> str:
-    return f"noise_{sigma}"
+def _jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    return images.decode_grey(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
 
 
 def _rms(values: np.ndarray) -> float:

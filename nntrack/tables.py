@@ -45,7 +45,7 @@ CALIBRATION_NOTE = (
 STABILITY_NOTE = (
     "One face is shown again and again, and the answer should not move. Root mean square about the mean (pitch range: "
     "peak to peak), averaged over faces; rotations in degrees, position in % of the projected 100 mm, size in %. "
-    "Noise in grey levels of 255, windows in pixels of the photo."
+    "Noise in grey levels of 255, JPEG of the whole frame, windows in pixels of the photo."
 )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nntrack import images, stability, store
-from nntrack.protocols import NOISE, STABILITY
+from nntrack.protocols import DRAWN, NOISE, QUALITIES, STABILITY
 from nntrack.runtime import PoseModel
 from nntrack.sample import Sample
 from tests import onnx_files
@@ -47,7 +47,7 @@ def test_a_net_that_looks_at_nothing_does_not_shake(still, rng):
     assert found.keys() == STABILITY.keys()
     for row, answers in found.items():
         assert stability.rotation_spread(answers) < 1e-9 and stability.pitch_range(answers) < 1e-9
-        if row.startswith("noise"):
+        if row in DRAWN:
             assert stability.position_spread(answers) < 1e-9 and stability.size_spread(answers) < 1e-9
     # in the picture its answer goes along with the window
     away = np.sqrt(2 * np.mean(stability.SHIFTS**2))
@@ -121,13 +121,23 @@ def test_noise_is_what_a_camera_delivers(rng):
     assert np.allclose([f.std() for f in fields], [*NOISE, *NOISE], rtol=0.1)
 
 
+def test_compression_loses_more_of_a_frame_the_lower_its_quality(rng):
+    picture = np.repeat(np.arange(40, 200, dtype=np.uint8)[:, None], 160, axis=1)
+    frames = list(stability.compressed(picture, 3, rng))
+    assert len(frames) == 3 and all(f.shape == picture.shape and f.dtype == np.uint8 for same in frames for f in same)
+    lost = np.abs(np.array(frames) - picture.astype(float)).mean(axis=(0, 2, 3))
+    assert list(QUALITIES) == sorted(QUALITIES, reverse=True)
+    assert np.all(np.diff(lost) > 0) and lost[-1] < 4
+    assert not np.array_equal(frames[0][0], frames[1][0])  # each draw has noise of its own
+
+
 def test_every_row_has_every_figure_and_neither_order_nor_threads_count(tmp_path, by_mean):
     faces = write_faces(tmp_path / "a.h5", range(3))
     found = stability.evaluate_stability(by_mean, faces, "net", SETTINGS, seed=1, workers=1)
     assert list(found) == [f"net_{row}" for row in STABILITY]
     for name, row in found.items():
         assert list(row) == [*stability.SPREADS, "n", "views"] and row["n"] == 3
-        assert row["views"] == (5 if "noise" in name else 33) and row["rotation"] > 0
+        assert row["views"] == (5 if name.removeprefix("net_") in DRAWN else 33) and row["rotation"] > 0
     assert stability.evaluate_stability(by_mean, faces, "net", SETTINGS, seed=1, workers=3) == found
     turned = write_faces(tmp_path / "b.h5", reversed(range(3)))
     assert stability.evaluate_stability(by_mean, turned, "net", SETTINGS, seed=1) == found
