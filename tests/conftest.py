@@ -1,9 +1,34 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
+
+# Tests run side by side, one per core. Threads that wait for each other where others compute too are many times slower
+# than one; what is about threads asks for them itself. Before NumPy and torch are loaded, and children inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from filelock import FileLock
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+
+settings.register_profile("side by side", deadline=None)  # other tests may take the time
+settings.load_profile("side by side")
+
+
+LONGEST = ["test_remotes.py", "test_pipeline.py", "test_parallel.py"]  # to run their slow tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests come first, the longest before others, so that no process is left alone with one at the end."""
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow") is None:
+            return len(LONGEST) + 1
+        return LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture
@@ -21,10 +46,25 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory):
-    """A tiny checkout in which all was made, undisturbed. Leave it as it is."""
-    from tests.pipeline import tiny
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], None]], Path]:
+    """``once(name, make)``: a folder filled by ``make(folder)``, once for all processes of tests. Leave it as it is."""
+    own = tmp_path_factory.getbasetemp()
+    common = own if worker_id == "master" else own.parent
 
-    found = tiny(tmp_path_factory.mktemp("undisturbed") / "one")
-    found.dvc("repro")
-    return found
+    def once(name: str, make: Callable[[Path], None]) -> Path:
+        done = common / f"{name}.done"
+        with FileLock(common / f"{name}.lock"):
+            if not done.exists():
+                make(common / name)
+                done.touch()
+        return common / name
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def made(once):
+    """A tiny checkout in which all was made, undisturbed. Leave it as it is, and copy it to run DVC in it."""
+    from tests.pipeline import Checkout, tiny
+
+    return Checkout(once("undisturbed", lambda path: tiny(path).dvc("repro")))

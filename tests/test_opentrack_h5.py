@@ -192,7 +192,7 @@ class TestDamage:
         with pytest.raises(ValueError, match="claims 1099511627776 samples"):
             read(tmp_path / "x.h5")
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.data())
     def test_whatever_the_arrays_hold_gives_sound_samples_or_names_the_bad(self, tmp_path_factory, data):
         path = archives.opentrack_h5(np.random.default_rng(0), tmp_path_factory.mktemp("any") / "x.h5", 2)

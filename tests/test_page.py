@@ -93,10 +93,14 @@ def dvc(root, *arguments):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory):
+@pytest.fixture(scope="session")
+def pages(once):
     """What `dvc plots show` and `dvc plots diff` write for made-up results of two revisions."""
-    root = tmp_path_factory.mktemp("project")
+    root = once("page", show)
+    return {name: root / name / "index.html" for name in ("show", "diff")}
+
+
+def show(root):
     for name in PROJECT:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, root / name)
@@ -108,7 +112,6 @@ def pages(tmp_path_factory):
     results(root, 1, 300, 0.5)
     dvc(root, "plots", "show", "-o", "show")
     dvc(root, "plots", "diff", "HEAD", "-o", "diff")
-    return {name: root / name / "index.html" for name in ("show", "diff")}
 
 
 @pytest.fixture(params=[390, 1200], ids=["phone", "desktop"])

@@ -1,9 +1,11 @@
 """The pipeline as a whole, on a tiny configuration: the same bytes twice, whatever happens on the way."""
 
+import re
 import subprocess
-import time
+import sys
+from collections import Counter
 from contextlib import suppress
-from itertools import pairwise, takewhile
+from threading import Timer
 
 import psutil
 import pytest
@@ -30,16 +32,16 @@ def locks(checkout: Checkout) -> list[str]:
     return [(checkout.path / name).read_text() for name in LOCKS]
 
 
-def test_a_second_run_does_nothing(made):
-    assert "Data and pipelines are up to date" in made.dvc("repro")
+def test_a_second_run_does_nothing(made, tmp_path):
+    other = made.copy(tmp_path / "one")
+    assert "Data and pipelines are up to date" in other.dvc("repro")
 
 
-def test_comments_and_layout_of_the_parameters_rerun_nothing(made):
-    path = made.path / "params.yaml"
-    before = path.read_text()
-    path.write_text("# a remark\n" + before.replace("seed: 42", "seed:   42   # a number"))
-    assert "Data and pipelines are up to date" in made.dvc("repro")
-    path.write_text(before)
+def test_comments_and_layout_of_the_parameters_rerun_nothing(made, tmp_path):
+    other = made.copy(tmp_path / "one")
+    path = other.path / "params.yaml"
+    path.write_text("# a remark\n" + path.read_text().replace("seed: 42", "seed:   42   # a number"))
+    assert "Data and pipelines are up to date" in other.dvc("repro")
 
 
 def test_two_fresh_clones_make_the_same_bytes(made, tmp_path):
@@ -48,31 +50,45 @@ def test_two_fresh_clones_make_the_same_bytes(made, tmp_path):
     assert locks(other) == locks(made)
 
 
-def killed_in(checkout: Checkout, stage: str, delay: float) -> bool:
-    """Run the pipeline as far as ``stage`` and kill that, no warning given, ``delay`` seconds after it began.
+# one process, as the imports of DVC take longer than many a stage
+UNTIL_DONE = "from dvc.cli import main\nwhile main(['repro', '--keep-going']): pass"
 
-    DVC itself is left to say so: it may be killed as well, but not while it writes its own ``.dvc/tmp/rwlock``.
-    False if the stage had nothing left to do.
+
+def disturbed(checkout: Checkout) -> Counter[str]:
+    """Run the pipeline over and over until all of it is made; how often each stage was killed, no warning given.
+
+    A stage is killed the first delay after it began, the next time later, until it ends before. DVC itself is left to
+    say so: it may be killed as well, but not while it writes its own ``.dvc/tmp/rwlock``.
     """
-    process = subprocess.Popen(
-        [*checkout.dvc_command, "repro", stage], cwd=checkout.path, env=checkout.environment, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    begun = any(line.startswith("> python") and stage in printed for printed, line in pairwise(process.stdout))
-    if begun:
-        time.sleep(delay)
-        for child in psutil.Process(process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-    process.communicate(timeout=300)
-    return begun and process.returncode != 0
+    killed: Counter[str] = Counter()
+    timer, stage = Timer(0, str), ""
+    how = {"cwd": checkout.path, "env": checkout.environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen([sys.executable, "-c", UNTIL_DONE], text=True, **how) as process:
+        for line in process.stdout:
+            if found := re.match("Running stage '(.+)'", line):
+                timer.cancel()
+                timer, stage = Timer(0, str), found[1]
+            elif line.startswith("> python") and not timer.ident and killed[stage] < len(DELAYS):
+                timer = Timer(DELAYS[killed[stage]], kill_children, [process.pid])
+                timer.start()
+            elif "failed to run: " in line:
+                if not re.search("exited with (-9|137)$", line):
+                    process.kill()
+                    pytest.fail(f"{stage}: {line}")
+                killed[stage] += 1
+        timer.cancel()
+    assert process.returncode == 0
+    return killed
+
+
+def kill_children(pid: int) -> None:
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def test_a_pipeline_killed_in_every_stage_ends_in_the_same_bytes(made, tmp_path):
     other = tiny(tmp_path / "disturbed")
-    for stage in STAGES:
-        # later each time, until it is done
-        killed = list(takewhile(bool, (killed_in(other, stage, delay) for delay in DELAYS)))
-        assert killed, f"{stage} was not disturbed"
-    other.dvc("repro")
+    killed = disturbed(other)
+    assert set(killed) == set(STAGES)
     assert locks(other) == locks(made)
