@@ -69,12 +69,15 @@ def column(path):
         return [float(row[path.stem]) for row in csv.DictReader(stream, delimiter="\t")]
 
 
+@pytest.mark.parametrize(
+    ("run", "steps"), [(RUN, 6), (RUN._replace(threads=2, precision="bf16-mixed"), 2)], ids=["plain", "default"]
+)
 @pytest.mark.parametrize("train", [train_pose, train_localizer])
-def test_the_same_seed_gives_the_same_bytes(train, data, tmp_path):
-    one, again = contents(train(data, tmp_path / "a", steps=6)), contents(train(data, tmp_path / "b", steps=6))
+def test_the_same_seed_gives_the_same_bytes(train, run, steps, data, tmp_path):
+    one, again = (contents(train(data, tmp_path / name, run, steps=steps)) for name in "ab")
     assert one == again
     assert set(one) >= {"model.safetensors", "live/metrics.json", "live/plots/metrics/valid/score.tsv"}
-    other = contents(train(data, tmp_path / "c", RUN._replace(seed=4), steps=6))
+    other = contents(train(data, tmp_path / "c", run._replace(seed=4), steps=steps))
     assert other["model.safetensors"] != one["model.safetensors"]
 
 

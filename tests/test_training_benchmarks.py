@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import yaml
 from dvclive import Live
 
 from benchmarks import _machine, _per_sample, memory
@@ -40,8 +39,6 @@ def folder(tmp_path_factory):
     facemodel.save(folder / "models/facemodel.npz", faces.face_model())
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     shrink.shrink(folder / "params.yaml")
-    values = yaml.safe_load((folder / "params.yaml").read_text()) | {"threads": 1}
-    (folder / "params.yaml").write_text(yaml.safe_dump(values))
     return folder
 
 
