@@ -78,10 +78,9 @@ def tiny(path: Path) -> Checkout:
     return found
 
 
-def own_archives(path: Path) -> Checkout:
-    """As `tiny`, with archives that the pipeline drew in the place of a user's own, everything made and committed."""
-    found = tiny(path)
-    found.dvc("repro", "data/synthetic/dvc.yaml")
+def own_archives(made: Checkout, path: Path) -> Checkout:
+    """As ``made``, with the archives that its pipeline drew in the place of a user's own, everything committed."""
+    found = made.copy(path)
     for name in ARCHIVES.values():
         shutil.move(path / "data" / "synthetic" / name, path / "data" / "real" / name)
     found.run("git", "checkout", "-q", "--", "data/synthetic")

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,13 +101,18 @@ def connect(checkout: Checkout, settings: dict[str, str]) -> None:
             checkout.dvc("remote", "modify", "--local", "team", key, value)
 
 
+def connect_too(other: Checkout, owner: Checkout) -> None:
+    """As the owner is connected, without as many starts of DVC."""
+    shutil.copy(owner.path / ".dvc" / "config.local", other.path / ".dvc")
+
+
 def converted(checkout: Checkout) -> list[str]:
     return sorted(p.relative_to(checkout.path).as_posix() for p in checkout.path.glob("data/hdf5/*.h5"))
 
 
-@pytest.fixture(scope="module")
-def owner(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    return own_archives(tmp_path_factory.mktemp("owner"))
+@pytest.fixture
+def owner(once, made, tmp_path) -> Checkout:
+    return Checkout(once("owner", partial(own_archives, made))).copy(tmp_path / "owner")
 
 
 @pytest.mark.parametrize("remote", [folder_remote, ssh_remote, s3_remote])
@@ -118,7 +124,7 @@ def test_who_has_no_archive_pulls_the_converted_files_alone(remote, owner, tmp_p
         assert f"{len(FILES)} files pushed" in owner.dvc("push", "convert")
         assert "Everything is up to date" in owner.dvc("push", "convert")
         other = owner.clone(tmp_path / "other")
-        connect(other, settings)
+        connect_too(other, owner)
         other.dvc("pull", "convert")
     assert converted(other) == FILES
     assert not list(other.path.glob("data/real/*.zip"))
@@ -137,9 +143,9 @@ def shared_folder(owner, tmp_path) -> tuple[Checkout, Path]:
 
 
 def test_who_has_no_archive_trains_with_another_rate_and_sees_the_difference(shared_folder, tmp_path):
-    owner, place = shared_folder
+    owner, _ = shared_folder
     other = owner.clone(tmp_path / "other")
-    connect(other, {"url": str(place)})
+    connect_too(other, owner)
     other.dvc("pull", "convert")
     printed = other.dvc("exp", "run", "-S", "lr=0.001")
     assert "Running stage 'train_pose'" in printed and "Running stage 'convert" not in printed
@@ -156,7 +162,7 @@ def test_what_was_damaged_on_the_remote_is_named_and_stays_out(shared_folder, tm
     largest.write_bytes(content)
     damaged = [name for name in FILES if (owner.path / name).stat().st_size == len(content)]
     other = owner.clone(tmp_path / "other")
-    connect(other, {"url": str(place)})
+    connect_too(other, owner)
     printed = other.dvc("pull", "convert", code=1)
     assert len(damaged) == 1 and damaged[0] in printed
     assert converted(other) == [name for name in FILES if name not in damaged]
@@ -165,8 +171,8 @@ def test_what_was_damaged_on_the_remote_is_named_and_stays_out(shared_folder, tm
 @pytest.mark.parametrize("command", ["push", "pull"])
 def test_a_transfer_that_was_killed_is_taken_up_again(command, owner, tmp_path):
     place, other = tmp_path / "remote", owner.clone(tmp_path / "other")
-    for checkout in (owner, other):
-        connect(checkout, {"url": str(place)})
+    connect(owner, {"url": str(place)})
+    connect_too(other, owner)
     if command == "pull":
         owner.dvc("push", "convert")
     who, filled = (owner, place) if command == "push" else (other, other.path / ".dvc" / "cache")
