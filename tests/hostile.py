@@ -29,7 +29,7 @@ from nntrack.readers._format import Options
 from nntrack.store import Stored
 from tests import archives
 
-SECONDS = 10  # one archive may take; it takes some hundredths
+SECONDS = 60  # one archive may take; it takes some hundredths
 MEMORY = 4 << 30  # bytes of addresses
 _NUMBERS = ["nan", "inf", "-inf", "1e308", "-1e308", "1e39", "1e-320", "-1", "0", "1e9", "99999999999999999999", "1e18"]
 _WORDS = [*_NUMBERS, "", "x", "\x00", '"', "\n", "\r", "ä", "0x10", "1_000", "٣", " ", ",", "../x", "9" * 5000]
