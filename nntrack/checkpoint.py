@@ -30,6 +30,9 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            return tensors, json.loads((file.metadata() or {})[_KEY])
-    except (SafetensorError, KeyError, ValueError) as error:
+            config = json.loads((file.metadata() or {})[_KEY])
+        if not isinstance(config, dict):
+            raise ValueError("its configuration has no names")
+        return tensors, config
+    except (SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no network of this project: {error!r}") from error

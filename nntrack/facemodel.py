@@ -54,7 +54,8 @@ def load(path: str | os.PathLike[str]) -> FaceModel:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro facemodel`")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return FaceModel(**{row.name: arrays[row.name] for row in fields(FaceModel)})
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a face model of this project: {error}") from error
+    # NumPy, zipfile, zlib and tokenize each have their own errors for the same damage
+    except Exception as error:
+        raise ValueError(f"{path} is not a face model of this project: {' '.join(str(error).split())}") from error

@@ -5,6 +5,7 @@ Everything in ``forward`` exports to ONNX opset 13.
 
 import math
 import os
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -207,8 +208,9 @@ def _load(path: str | os.PathLike[str], network: type[_Net], config: type[Any]) 
     try:
         net = network(config(**values))
         net.load_state_dict(tensors)
-    except (TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} does not fit this version of the network: {error}") from error
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        told = textwrap.shorten(str(error), 200)  # torch lists every tensor
+        raise ValueError(f"{path} does not fit this version of the network: {told}") from error
     return net.eval()
 
 

@@ -55,7 +55,10 @@ class _Model:
 
     def run(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The raw outputs for one preprocessed picture (height, width) float32; the batch axis is kept."""
-        values = self._session.run(list(self.outputs), {contract.INPUT_NAME: x[None, None].astype(np.float32)})
+        try:
+            values = self._session.run(list(self.outputs), {contract.INPUT_NAME: x[None, None].astype(np.float32)})
+        except Exception as error:  # as in `_session`
+            raise ValueError(f"{self.path} cannot be run by onnxruntime: {' '.join(str(error).split())}") from error
         return dict(zip(self.outputs, values, strict=True))
 
     def _check_shapes(self, expected: Mapping[str, tuple[int, ...]], required: Sequence[str]) -> None:
@@ -180,6 +183,12 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.use_deterministic_compute = True
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+        # by itself it would print what went wrong and try the same again
+        session = onnxruntime.InferenceSession(
+            os.fspath(path), options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
+        for value in (*session.get_inputs(), *session.get_outputs()):
+            str(value)  # names are decoded as late as here
+        return session
     except Exception as error:  # onnxruntime has its own exceptions, one class per status code, without a common base
         raise ValueError(f"{path} cannot be loaded by onnxruntime: {' '.join(str(error).split())}") from error

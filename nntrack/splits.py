@@ -39,7 +39,7 @@ def load(path: str | os.PathLike[str]) -> Split:
     try:
         split = json.loads(Path(path).read_text(encoding="utf-8"))
         return {str(name): [str(group) for group in groups] for name, groups in split.items()}
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not a split: expected {{dataset: [groups]}}; {error}") from error
 
 

@@ -24,6 +24,7 @@ from nntrack.sample import FIELDS, MASKS, STRINGS, Sample
 SCHEMA = 2
 _BLOCK = 1 << 22  # bytes copied at a time
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors of writing alone; most of them name no file
+_UNREADABLE = (OSError, KeyError, RuntimeError)  # of h5py, for a file that is another's, cut short or damaged
 _IMAGES_AT = 2048  # bytes: where HDF5 puts the first array of a file, the pictures
 _ROW = np.dtype([(n, "<f4", f.shape) for n, f in FIELDS.items()] + [(f"has_{n}", "?") for n in MASKS])
 
@@ -195,7 +196,7 @@ def read_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with h5py.File(path, "r") as file:
             return dict(file.attrs)
-    except OSError as error:
+    except _UNREADABLE as error:
         raise ValueError(f"{path} is not a dataset of this project: {error}") from error
 
 
@@ -215,7 +216,7 @@ class Stored:
         try:
             with h5py.File(self.path, "r") as file:
                 self._read(file)
-        except (OSError, KeyError) as error:
+        except _UNREADABLE as error:
             raise ValueError(f"{self.path} is not a dataset of this project: {error}") from error
 
     def _read(self, file: h5py.File) -> None:
@@ -254,9 +255,12 @@ class Stored:
         return len(self.image)
 
     def sample(self, index: int) -> Sample:
-        """One row as the reader gave it (to float32)."""
+        """One row as the reader gave it (to float32). Raises ValueError if the file was damaged since."""
         labels = {name: value[index] for name, value in self.labels.items() if self.masks[name][index]}
         if "landmarks" in labels and not self.masks["landmarks_depth"][index]:
             labels["landmarks"] = labels["landmarks"][:, :2]
         strings = {name: str(values[index]) for name, values in self.strings.items()}
-        return Sample(image=np.array(self.image[index]), labels=labels, **strings)
+        try:
+            return Sample(image=np.array(self.image[index]), labels=labels, **strings)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
