@@ -47,9 +47,11 @@ def pairs(
     pictures = torch.randint(0, 256, (count, 1, *stored), dtype=torch.uint8, generator=generator)
     turn = (torch.rand(count, generator=generator) - 0.5, torch.rand(count, generator=generator) / 2 + 0.75)
     maps = affine.similarity(*turn, torch.zeros(count, 2))
-    shape = torch.Size((count, 1, *size))
-    flat = pictures[:, 0, : size[0], : size[1]].flatten(1)
-    rank = int(contract.PREPROCESSING.quantile * flat.shape[1])
+    shown = pictures[:, :, : size[0], : size[1]].contiguous()
+    flat, rank = shown.flatten(1), int(contract.PREPROCESSING.quantile * shown[0].numel())
+    strength = 20 * torch.rand(count, generator=generator)
+    half = torch.randperm(count, generator=generator)[: count // 2]
+    others = shown[half]
     return {
         "warp": (
             lambda: kernels._warp_each(pictures, maps, size),
@@ -59,7 +61,14 @@ def pairs(
             lambda: kernels._level_by_histogram(flat, rank),
             lambda: kernels._level_by_halving(flat, rank),
         ),
-        "noise": (lambda: kernels.noise(shape, generator), lambda: torch.randn(shape, generator=generator)),
+        "noise": (
+            lambda: kernels._add_noise_each(shown, strength, generator),
+            lambda: kernels._add_noise_batch(shown, strength, generator),
+        ),
+        "replaced": (
+            lambda: kernels._replaced_by_rows(shown, half, others),
+            lambda: kernels._replaced_by_index(shown, half, others),
+        ),
     }
 
 

@@ -1,8 +1,8 @@
 """What a network is shown of a stored sample: window, mirror, light, blur, noise, occlusion; batched, on the device.
 
 A batch comes in as `dataset.Mixture` yields it (uint8 images, labels in px) and leaves with ``image`` (B, 1, H, W),
-float32 grey levels 0..255, and labels in patch units: the edges of the ``roi`` at -1 and 1. There is no loop over
-samples, and no draw but from the generator, which lives on the batch's device.
+uint8 too, and labels in patch units: the edges of the ``roi`` at -1 and 1. Images stay whole grey levels to the last,
+where they become a net's input. There is no draw but from the generator, which lives on the batch's device.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,51 +72,56 @@ def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator)
 
 
 def warp(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int], pool: int = 1) -> torch.Tensor:
-    """Images (B, 1, h, w) after maps (B, 2, 3) from px to patch units: (B, 1, *size) float32; edges go on."""
+    """Images (B, 1, h, w) after maps (B, 2, 3) from px to patch units: (B, 1, *size); uint8 both; edges go on."""
     target = matrix.new_tensor([0, 0, size[1], size[0]]).expand(len(matrix), 4)
     matrix = affine.compose(affine.box_to_box(_unit_box(target), target), matrix)
     if pool > 1:
         # a last column that is not full reaches beyond the image
-        image = F.avg_pool2d(image.float(), pool, ceil_mode=True)
+        image = F.avg_pool2d(image.float(), pool, ceil_mode=True).round_().to(torch.uint8)
         matrix = torch.cat([matrix[..., :2] * pool, matrix[..., 2:]], dim=-1)
     return kernels.warp(image, matrix, size)
 
 
 def degrade(image: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
-    """Images (B, 1, H, W) 0..255 with occluders, other light, blur and noise, as whole grey levels 0..255."""
-    image = _of_some(image / 255, settings.occlusion, occlude, generator)
+    """Images (B, 1, H, W) uint8 with occluders, other light, blur and noise; uint8."""
+    image = _of_some(image, settings.occlusion, occlude, generator)
     image = _of_some(image, settings.intensity, relight, generator)
     image = _of_some(image, settings.blur, blur, generator)
     if settings.noise:
-        strength = torch.rand(len(image), 1, 1, 1, device=image.device, generator=generator) * settings.noise
-        image = image.addcmul_(strength, kernels.noise(image.shape, generator))
-    return image.mul_(255).round_().clamp_(0, 255)
+        strength = torch.rand(len(image), device=image.device, generator=generator) * (255 * settings.noise)
+        image = kernels.add_noise(image, strength, generator)
+    return image
 
 
 def occlude(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Each image (B, 1, H, W) 0..1 with an ellipse or a rectangle of one grey level over it."""
+    """Each image (B, 1, H, W) uint8 with an ellipse or a rectangle of one grey level over it."""
     count, device = len(image), image.device
     draw = torch.rand(7, count, 1, 1, 1, device=device, generator=generator)
     y = torch.linspace(-1, 1, image.shape[-2], device=device)[:, None] - (draw[0] * 2 - 1)
     x = torch.linspace(-1, 1, image.shape[-1], device=device) - (draw[1] * 2 - 1)
     cos, sin = torch.cos(draw[2] * torch.pi), torch.sin(draw[2] * torch.pi)
     low, high = OCCLUDER
-    along = ((cos * x + sin * y) / (low + (high - low) * draw[3])).abs()
-    across = ((cos * y - sin * x) / (low + (high - low) * draw[4])).abs()
-    inside = torch.where(draw[5] < 0.5, along**2 + across**2, torch.maximum(along, across)) < 1
-    return torch.where(inside, draw[6], image)
+    first, second = low + (high - low) * draw[3:5]
+    # products of columns and rows alone, so that whole pictures are only added, squared and compared
+    along = (cos / first * x + sin / first * y).square_()
+    across = (cos / second * y - sin / second * x).square_()
+    inside = torch.where(draw[5] < 0.5, along + across, torch.maximum(along, across)) < 1
+    return torch.where(inside, (draw[6] * 255).round().to(torch.uint8), image)
 
 
 def relight(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Each image (B, 1, H, W) 0..1 with another gamma, gain and offset, clipped as a sensor clips."""
-    shape = (len(image), 1, 1, 1)
+    """Each image (B, 1, H, W) uint8 with another gamma, gain and offset, clipped as a sensor clips."""
+    shape = (len(image), 1)
     gamma = torch.exp(_uniform(shape, GAMMA, generator))
     gain = torch.exp(GAIN[0] + (GAIN[1] - GAIN[0]) * torch.rand(shape, device=image.device, generator=generator))
-    return (image.clamp(1e-4, 1) ** gamma * gain + _uniform(shape, OFFSET, generator)).clamp(0, 1)
+    grey = torch.linspace(0, 1, 256, device=image.device)
+    table = grey**gamma * gain + _uniform(shape, OFFSET, generator)
+    table = (table.clamp(0, 1) * 255).round().to(torch.uint8)
+    return table.gather(1, image.flatten(1).long()).view(image.shape)
 
 
 def blur(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Each image (B, 1, H, W) under its own Gaussian, longer in one random direction as motion makes it."""
+    """Each image (B, 1, H, W) uint8 under its own Gaussian, longer in one random direction as motion makes it."""
     count, device = len(image), image.device
     draw = torch.rand(3, count, 1, 1, device=device, generator=generator)
     angle = draw[0] * torch.pi
@@ -127,13 +132,14 @@ def blur(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     cos, sin = torch.cos(angle), torch.sin(angle)
     kernel = torch.exp(-0.5 * (((cos * x + sin * y) / along) ** 2 + ((cos * y - sin * x) / across) ** 2))
     kernel = kernel / kernel.sum(dim=(1, 2), keepdim=True)  # (B, k, k)
-    padded = F.pad(image, [BLUR_SIZE // 2] * 4, mode="replicate")
+    padded = F.pad(image.float(), [BLUR_SIZE // 2] * 4, mode="replicate")
     # one image a channel: the kernels differ
-    return F.conv2d(padded.transpose(0, 1), kernel[:, None], groups=count).transpose(0, 1)
+    blurred = F.conv2d(padded.transpose(0, 1), kernel[:, None], groups=count).transpose(0, 1)
+    return blurred.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def client_brightness(image: torch.Tensor) -> torch.Tensor:
-    """The pose net's input from images (B, 1, H, W) of whole grey levels: `images.client_brightness`, batched."""
+    """The pose net's input from images (B, 1, H, W) uint8: `images.client_brightness`, batched."""
     rule = PREPROCESSING
     position = rule.quantile * (image[0].numel() - 1)
     level = kernels.grey_level(image, int(position))
@@ -141,12 +147,12 @@ def client_brightness(image: torch.Tensor) -> torch.Tensor:
     if rest:
         level = level + rest * (kernels.grey_level(image, int(position) + 1) - level)
     gain = torch.where(level < rule.dark_below, rule.target / level.clamp_min(rule.floor), 1 / 255)
-    return image * gain[:, None, None, None] - rule.offset
+    return image.float().mul_(gain[:, None, None, None]).sub_(rule.offset)
 
 
 def localizer_input(image: torch.Tensor) -> torch.Tensor:
-    """The localizer's input from images of grey levels 0..255."""
-    return image / 255 - PREPROCESSING.offset
+    """The localizer's input from images (B, 1, H, W) uint8."""
+    return image.float().div_(255).sub_(PREPROCESSING.offset)
 
 
 def _face_box(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -167,7 +173,7 @@ def _of_some(
     if not count:
         return image
     chosen = torch.randperm(len(image), device=image.device, generator=generator)[:count]
-    return image.index_copy_(0, chosen, change(image[chosen], generator))
+    return kernels.replaced(image, chosen, change(image.index_select(0, chosen), generator))
 
 
 def _uniform(shape: tuple[int, ...], half: float, generator: torch.Generator) -> torch.Tensor:

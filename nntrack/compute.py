@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import torch
 
 # of glibc's malloc.h
@@ -16,8 +17,8 @@ _PAD = 64 * 2**20  # bytes that the heap grows by at least
 
 @contextmanager
 def settings(threads: int) -> Iterator[None]:
-    """Torch's global switches for training, put back at the end; the allocator's stay, as there is no way back."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    """Global switches for training, put back at the end; the allocator's stay, as there is no way back."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), cv2.getNumThreads()
     deterministic: Any = torch.utils.deterministic  # torch gives this module a property at run time
     fill = deterministic.fill_uninitialized_memory
     os.environ.setdefault(
@@ -25,6 +26,7 @@ def settings(threads: int) -> Iterator[None]:
     )  # without it matrix products on CUDA differ between runs
     keep_freed_memory()
     torch.set_num_threads(threads)
+    cv2.setNumThreads(1)  # threads of its own would fight with torch's, which go on spinning when their work is done
     torch.use_deterministic_algorithms(True, warn_only=True)
     deterministic.fill_uninitialized_memory = False  # a help in finding bugs that costs time
     try:
@@ -32,6 +34,7 @@ def settings(threads: int) -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        cv2.setNumThreads(before[2])
         deterministic.fill_uninitialized_memory = fill
 
 

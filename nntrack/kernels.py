@@ -13,41 +13,43 @@ import torch.nn.functional as F
 
 from nntrack import affine, images
 
+_MIDDLE, _DEVIATION = 128, 32  # of the table of noise
+
 
 def warp(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Images (B, 1, h, w), uint8 or float32, after maps (B, 2, 3) from px to px: (B, 1, *size) float32.
+    """Images (B, 1, h, w) after maps (B, 2, 3) from px to px: (B, 1, *size); uint8 both.
 
-    (0, 0) is the corner of the first pixel. Bilinear; outside an image its edge goes on. A uint8 image stays in whole
-    grey levels on a CPU.
+    (0, 0) is the corner of the first pixel. Bilinear; outside an image its edge goes on.
     """
     return (_warp_each if image.device.type == "cpu" else _warp_batch)(image, matrix, size)
 
 
 def grey_level(image: torch.Tensor, rank: int) -> torch.Tensor:
-    """The value (B,) float32 of ``rank`` (0 = least) among each image's whole grey levels 0..255."""
-    flat = image.flatten(1).to(torch.uint8)
+    """The value (B,) float32 of ``rank`` (0 = least) among the grey levels of each image, uint8."""
+    flat = image.flatten(1)
     return (_level_by_histogram if image.device.type == "cpu" else _level_by_halving)(flat, rank)
 
 
-def noise(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
-    """Standard normal numbers on the generator's device.
+def add_noise(image: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Images (B, 1, H, W) uint8 plus normal noise of deviation ``strength`` (B,), grey levels; rounded, clipped, uint8.
 
-    On a CPU, which draws them one after the other, they are read from a table; the generator decides where.
+    On a CPU, which draws such numbers one after the other, they are read from a table, in 32nds of a deviation and up
+    to 4; the generator decides where.
     """
-    count = shape.numel()
-    if generator.device.type != "cpu":
-        return torch.randn(shape, device=generator.device, generator=generator)
-    table = _normal_table(2 ** (2 * count).bit_length())
-    start = int(torch.randint(len(table) - count, (1,), generator=generator))
-    return table[start : start + count].view(shape)
+    return (_add_noise_each if image.device.type == "cpu" else _add_noise_batch)(image, strength, generator)
+
+
+def replaced(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Images (B, ...) in which those numbered ``chosen`` (K,) gave way to ``others`` (K, ...)."""
+    return (_replaced_by_rows if image.device.type == "cpu" else _replaced_by_index)(image, chosen, others)
 
 
 def _warp_each(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     pictures = image[:, 0].numpy()
-    warped = np.empty((len(pictures), *size), pictures.dtype)
+    warped = np.empty((len(pictures), *size), np.uint8)
     for picture, centred, place in zip(pictures, images.centred(matrix.numpy()), warped, strict=True):
         cv2.warpAffine(picture, centred, size[::-1], dst=place, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return torch.from_numpy(warped)[:, None].float()
+    return torch.from_numpy(warped)[:, None]
 
 
 def _warp_batch(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -59,7 +61,36 @@ def _warp_batch(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]
     back = affine.compose(affine.inverse(matrix), from_unit(*size))
     theta = affine.compose(affine.inverse(from_unit(*image.shape[-2:])), back)
     grid = F.affine_grid(theta, [len(image), 1, *size], align_corners=False)
-    return F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    warped = F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return warped.round().to(torch.uint8)
+
+
+def _add_noise_each(image: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    pictures, count = image.numpy(), image.numel()
+    table = _noise_table(2 ** (2 * count).bit_length())
+    start = int(torch.randint(len(table) - count, (1,), generator=generator))
+    changed = np.empty(pictures.shape, np.uint8)
+    rows = zip(pictures, table[start : start + count].reshape(pictures.shape), strength.tolist(), changed, strict=True)
+    for picture, noise, deviation, place in rows:
+        share = deviation / _DEVIATION
+        cv2.addWeighted(picture[0], 1, noise[0], share, -_MIDDLE * share, dst=place[0])
+    return torch.from_numpy(changed)
+
+
+def _add_noise_batch(image: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    noise = torch.randn(image.shape, device=image.device, generator=generator)
+    return torch.addcmul(image, strength[:, None, None, None], noise).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _replaced_by_rows(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    # torch's CPU code copies byte by byte here, NumPy's picture by picture
+    copy = image.numpy().copy()
+    copy[chosen.numpy()] = others.numpy()
+    return torch.from_numpy(copy)
+
+
+def _replaced_by_index(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    return image.index_copy(0, chosen, others)
 
 
 def _level_by_histogram(flat: torch.Tensor, rank: int) -> torch.Tensor:
@@ -77,5 +108,6 @@ def _level_by_halving(flat: torch.Tensor, rank: int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=2)
-def _normal_table(count: int) -> torch.Tensor:
-    return torch.randn(count, generator=torch.Generator().manual_seed(0))
+def _noise_table(count: int) -> np.ndarray:
+    normal = np.random.default_rng(0).standard_normal(count, np.float32)
+    return np.rint(normal * _DEVIATION + _MIDDLE).clip(0, 255).astype(np.uint8)

@@ -128,7 +128,7 @@ def _variations(
     for number in range(len(rows) * COLUMNS):
         first = number % COLUMNS == 0
         shown = plain if first else varied
-        picture = as_input(shown["image"][number : number + 1].round())[0, 0] + contract.PREPROCESSING.offset
+        picture = as_input(shown["image"][number : number + 1])[0, 0] + contract.PREPROCESSING.offset
         grey = (picture * 255).round().clamp(0, 255).to(torch.uint8).numpy()
         tiles.append(Tile(_drawn(grey, _labels_of(shown, number, size)), ("original" if first else "",)))
     return [Group(f"{name}, {source_of(stored)} of {stored.path.stem}", tiles)]
@@ -207,7 +207,7 @@ def _heat_tile(net: networks.LocalizerNet, stored: Stored, row: int) -> Tile:
     height, wide = stored.image.shape[1:]
     squeezed = cv2.resize(stored.image[row], contract.LOCALIZER_SIZE[::-1], interpolation=cv2.INTER_AREA)
     with torch.inference_mode():
-        told = net(augment.localizer_input(torch.from_numpy(squeezed)[None, None].float()))
+        told = net(augment.localizer_input(torch.from_numpy(squeezed)[None, None]))
     box = (told["box"][0].numpy() + 1) / 2 * [wide, height, wide, height]
     return _face_tile(stored, row, box, float(torch.sigmoid(told["logit"][0])), told["heatmap"][0].numpy())
 

@@ -139,8 +139,7 @@ def _show(
 ) -> Batch:
     if generator is not None:
         return augment.varied_view(batch, size, settings, generator, pool)
-    shown = augment.view(batch, size, pool=pool)
-    return shown | {"image": shown["image"].round()}
+    return augment.view(batch, size, pool=pool)
 
 
 def _task(

@@ -97,7 +97,9 @@ def test_flipping_twice_changes_nothing(batch):
     once = augment.view(batch, SIZE)
     for name, value in once.items():
         if value.is_floating_point():
-            np.testing.assert_allclose(twice[name], value, atol=2e-2 if name == "image" else 1e-5, err_msg=name)
+            np.testing.assert_allclose(twice[name], value, atol=1e-5, err_msg=name)
+    # a place that rounding moved may be a grey level off
+    assert (twice["image"].float() - once["image"].float()).abs().max() <= 1
 
 
 def test_turns_stay_within_their_range(batch):
@@ -117,16 +119,25 @@ def test_the_generator_decides_everything(batch):
         assert not torch.equal(one[name], other[name])
 
 
-def test_degraded_pictures_are_whole_grey_levels(batch):
-    picture = augment.varied_view(batch, SIZE, ALL, generator())["image"]
-    assert torch.equal(picture, picture.round())
-    assert picture.min() >= 0
-    assert picture.max() <= 255
+def test_pictures_stay_bytes_and_the_batch_as_it_was(batch):
+    before = batch["image"].clone()
+    assert augment.varied_view(batch, SIZE, ALL, generator())["image"].dtype == torch.uint8
+    assert torch.equal(batch["image"], before)
+    degraded = augment.degrade(batch["image"], ALL, generator())
+    assert not torch.equal(degraded, before)
+    assert torch.equal(batch["image"], before)
+
+
+def test_each_change_is_done_to_its_share(batch):
+    many = batch["image"][:1].expand(20, 1, 192, 192).contiguous()
+    for name, share in (("occlusion", 0.3), ("intensity", 0.5), ("blur", 0.2), ("noise", 0.0)):
+        changed = augment.degrade(many, PLAIN.model_copy(update={name: share}), generator())
+        assert (changed != many).flatten(1).any(dim=1).sum() == round(20 * share), name
 
 
 @pytest.mark.parametrize("change", [augment.occlude, augment.relight, augment.blur])
 def test_each_change_changes_each_picture_its_own_way(change):
-    picture = torch.rand(1, 1, 40, 50).expand(3, 1, 40, 50).contiguous()
+    picture = torch.randint(0, 256, (1, 1, 40, 50), generator=generator()).byte().expand(3, 1, 40, 50).contiguous()
     changed = change(picture, generator())
     assert changed.shape == picture.shape
     assert not torch.equal(changed[0], changed[1])
@@ -135,14 +146,31 @@ def test_each_change_changes_each_picture_its_own_way(change):
 
 
 def test_blur_leaves_a_blank_picture_alone():
-    np.testing.assert_allclose(augment.blur(torch.full((4, 1, 30, 30), 0.3), generator()), 0.3, rtol=1e-5)
+    blank = torch.full((4, 1, 30, 30), 77, dtype=torch.uint8)
+    assert torch.equal(augment.blur(blank, generator()), blank)
+
+
+def test_an_occluder_is_one_grey_level_and_keeps_to_its_size():
+    picture = torch.zeros(200, 1, 80, 100, dtype=torch.uint8)
+    changed = augment.occlude(picture, generator())
+    seen = [picture.unique() for picture in changed]
+    assert all(len(levels) <= 2 for levels in seen)
+    share = (changed > 0).float().mean(dim=(1, 2, 3))
+    assert 0 < share.max() <= augment.OCCLUDER[1] ** 2  # a rectangle of that half side
+
+
+def test_light_is_the_same_function_for_every_pixel_and_rises():
+    picture = torch.arange(256).byte().expand(6, 1, 3, 256).contiguous()
+    changed = augment.relight(picture, generator()).int()
+    assert torch.equal(changed[:, :, 0], changed[:, :, 2])
+    assert (changed.diff(dim=-1) >= 0).all()
 
 
 @pytest.mark.parametrize("size", [(129, 129), (30, 41)])
 def test_brightness_is_the_clients(rng, size):
     levels = [(0, 4), (0, 60), (0, 255), (120, 145), (200, 256), (255, 256)]
     patches = np.stack([rng.integers(low, high, size).astype(np.uint8) for low, high in levels])
-    found = augment.client_brightness(torch.from_numpy(patches).float()[:, None])
+    found = augment.client_brightness(torch.from_numpy(patches)[:, None])
     for patch, value in zip(patches, found, strict=True):
         np.testing.assert_allclose(value[0], images.client_brightness(patch), rtol=1e-5, atol=1e-6)
 
@@ -154,8 +182,9 @@ def test_pooled_views_show_the_same_place(batch):
     }
     zoomed["image"] = large
     pooled, plain = augment.view(zoomed, SIZE, pool=3), augment.view(batch, SIZE)
-    np.testing.assert_allclose(pooled["image"], plain["image"], atol=1.0)  # whole grey levels against broken ones
+    # places that rounding moved may be a grey level off
+    assert (pooled["image"].float() - plain["image"].float()).abs().max() <= 1
     np.testing.assert_allclose(pooled["landmarks"], plain["landmarks"], atol=1e-5)
     # a size that the pool does not divide
     cut = zoomed | {"image": large[..., :-1, :-2]}
-    assert (augment.view(cut, SIZE, pool=3)["image"] - plain["image"]).abs().mean() < 0.5
+    assert (augment.view(cut, SIZE, pool=3)["image"].float() - plain["image"].float()).abs().mean() < 0.5

@@ -2,7 +2,9 @@ import platform
 import subprocess
 import sys
 
+import cv2
 import pytest
+import torch
 
 from nntrack import compute
 
@@ -33,3 +35,16 @@ def test_blocks_that_were_freed_need_no_new_pages():
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(compute.ctypes, "CDLL", lambda name: object())
     assert not compute.keep_freed_memory()
+
+
+def test_what_was_set_is_put_back():
+    def state():
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        filled = torch.utils.deterministic.fill_uninitialized_memory
+        return torch.get_num_threads(), cv2.getNumThreads(), deterministic, filled
+
+    before = state()
+    with pytest.raises(KeyError), compute.settings(before[0] + 1):
+        assert state() == (before[0] + 1, 1, True, False)
+        raise KeyError
+    assert state() == before

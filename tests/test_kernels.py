@@ -17,15 +17,13 @@ def maps(rng):
     return torch.from_numpy(affine.similarity(angle, scale, shift).astype(np.float32))
 
 
-@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
-def test_both_forms_of_warp_agree(pictures, maps, kind):
-    pictures = pictures.to(kind)
+def test_both_forms_of_warp_agree(pictures, maps):
     one = kernels._warp_each(pictures, maps, (50, 61))
     other = kernels._warp_batch(pictures, maps, (50, 61))
     assert one.shape == other.shape == (12, 1, 50, 61)
-    assert one.dtype == other.dtype == torch.float32
-    difference = (one - other).abs()
-    # OpenCV may round places to 32nds of a pixel, and bytes to whole grey levels
+    assert one.dtype == other.dtype == torch.uint8
+    difference = (one.float() - other.float()).abs()
+    # OpenCV may round places to 32nds of a pixel
     assert difference.mean() < 0.5
     assert difference.max() < 4
 
@@ -46,12 +44,38 @@ def test_grey_level_is_the_order_statistic(pictures, form):
         assert torch.equal(form(flat, rank), wanted)
 
 
-def test_noise_is_standard_normal_and_decided_by_the_generator():
-    shape = torch.Size((20, 1, 60, 70))
-    one, again, other = (kernels.noise(shape, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+def test_both_forms_of_replaced_agree(pictures):
+    before, chosen = pictures.clone(), torch.tensor([7, 0, 4])
+    for form in (kernels._replaced_by_rows, kernels._replaced_by_index):
+        mixed = form(pictures, chosen, 255 - pictures[:3])
+        assert torch.equal(mixed[chosen], 255 - pictures[:3])
+        assert torch.equal(mixed[[1, 2, 3, 5, 6, 8, 9, 10, 11]], pictures[[1, 2, 3, 5, 6, 8, 9, 10, 11]])
+    assert torch.equal(pictures, before)
+
+
+NOISE = [kernels._add_noise_each, kernels._add_noise_batch, kernels.add_noise]
+
+
+@pytest.mark.parametrize("form", NOISE)
+def test_noise_has_the_strength_asked_for_and_is_decided_by_the_generator(form):
+    grey, strength = torch.full((20, 1, 60, 70), 128, dtype=torch.uint8), torch.linspace(2, 25, 20)
+    one, again, other = (form(grey, strength, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert one.dtype == torch.uint8
     assert torch.equal(one, again)
-    assert abs(float(torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1])) < 0.02
-    assert abs(float(one.mean())) < 0.02
-    assert abs(float(one.std()) - 1) < 0.02
+    normal = [(noisy.float() - 128).flatten(1) / strength[:, None] for noisy in (one, other)]
+    assert abs(float(torch.corrcoef(torch.stack(normal).flatten(1))[0, 1])) < 0.02
+    assert normal[0].mean(dim=1).abs().max() < 0.05
+    np.testing.assert_allclose(normal[0].std(dim=1), 1, atol=0.05)
+    # as many beyond two deviations as a normal distribution has
+    assert abs(float((normal[0][10:].abs() > 2).float().mean()) - 0.0455) < 0.01
     # no two pictures of a batch share their noise
-    assert float(torch.corrcoef(one.flatten(1)).fill_diagonal_(0).abs().max()) < 0.1
+    assert float(torch.corrcoef(normal[0]).fill_diagonal_(0).abs().max()) < 0.1
+
+
+@pytest.mark.parametrize("form", NOISE)
+def test_noise_is_clipped_and_none_changes_nothing(form, pictures):
+    extremes = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None].expand(2, 1, 50, 50).contiguous()
+    noisy = form(extremes, torch.tensor([20.0, 20.0]), torch.Generator().manual_seed(0)).float()
+    assert 5 < noisy[0].mean() < 11  # half of it is cut off
+    assert 5 < 255 - noisy[1].mean() < 11
+    assert torch.equal(form(pictures, torch.zeros(12), torch.Generator().manual_seed(0)), pictures)
