@@ -75,28 +75,32 @@ class DiracBlock(nn.Module):
 
     Trains like a residual net and is one convolution all the same: `fused` puts the identity into the kernel
     (Zagoruyko & Komodakis 2017, "DiracNets"). RepVGG's blocks have a norm per branch; here one does, because on a CPU
-    norms are a good part of a step.
+    norms are a good part of a step. Where the picture is halved, means of 2x2 are what is convolved, because a stride
+    picks every other place and so answers otherwise when the face moves by a pixel (He et al. 2019, "Bag of tricks",
+    ResNet-D; Zhang 2019, "Making convolutional networks shift-invariant again").
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, halve: bool = False) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.shrink = nn.AvgPool2d(2) if halve else nn.Identity()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
-        self._stride, self._adds = stride, stride == 1 and inputs == outputs
+        self._adds = inputs == outputs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        """(B, inputs, H, W) to (B, outputs, H, W), or half of that H and W."""
+        x = self.shrink(x)
         y = self.conv(x)
         return torch.relu(self.norm(y + x if self._adds else y))
 
     def fused(self) -> nn.Sequential:
-        """The same function of eval mode as one convolution and ReLU."""
+        """The same function of eval mode with one convolution and ReLU."""
         weight = self.conv.weight.detach().clone()
         if self._adds:
             weight[range(len(weight)), range(len(weight)), 1, 1] += 1
-        new = nn.Conv2d(weight.shape[1], weight.shape[0], 3, self._stride, 1)
+        new = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
         new.weight, new.bias = map(nn.Parameter, _folded(weight, self.norm))
-        return nn.Sequential(new, nn.ReLU(inplace=True))
+        return nn.Sequential(self.shrink, new, nn.ReLU(inplace=True))
 
 
 def diracnet(width: float) -> Backbone:
@@ -115,7 +119,7 @@ def diracnet(width: float) -> Backbone:
     before = channels[0]
     for stage, (after, count) in enumerate(zip(channels, (2, 3, 4, 2), strict=True)):
         for block in range(count):
-            layers.append(DiracBlock(before, after, 2 if stage and not block else 1))
+            layers.append(DiracBlock(before, after, halve=stage > 0 and block == 0))
             before = after
     weigh = nn.Conv2d(before, before, 4, groups=before, bias=False)
     nn.init.constant_(weigh.weight, 1 / 16)  # a mean, to begin with
