@@ -34,6 +34,26 @@ def test_fused_nets_compute_the_same(name):
     assert not [m for m in net.modules() if isinstance(m, backbones.DiracBlock)]
 
 
+@pytest.mark.parametrize("outputs", [8, 16])
+@pytest.mark.parametrize("halve", [False, True])
+def test_fused_blocks_compute_the_same(outputs, halve):
+    torch.manual_seed(0)
+    block = backbones.DiracBlock(8, outputs, halve)
+    x = torch.randn(4, 8, 12, 10)
+    block(x)
+    before = block.eval()(x)
+    assert before.shape == (4, outputs, *((6, 5) if halve else (12, 10)))
+    torch.testing.assert_close(block.fused()(x), before, rtol=1e-4, atol=1e-5)
+
+
+def test_a_block_that_halves_sees_means_alone():
+    torch.manual_seed(0)
+    block = backbones.DiracBlock(8, 16, halve=True).eval()
+    x = torch.randn(2, 8, 12, 10)
+    swapped = x.unflatten(-1, (5, 2)).flip(-1).flatten(-2)  # neighbours change places within each pair of columns
+    torch.testing.assert_close(block(swapped), block(x))
+
+
 def test_an_unknown_name_lists_the_known():
     with pytest.raises(ValueError, match=r"'vgg'; known: diracnet, .*resnet18"):
         backbones.build("vgg", 1.0)
