@@ -1,7 +1,7 @@
 """What the CPU's own forms of `nntrack.kernels` save: ``python -m benchmarks.kernels``.
 
-Each is timed in turn with the form that an accelerator uses, on this machine's CPU, on a batch of the pose net's
-training and one of the localizer's.
+Each is timed in turn with the form that an accelerator uses, on this machine's CPU, as trainings do such work there: on
+one thread, for as many steps of the pose net's and of the localizer's as are made ready together.
 """
 
 import json
@@ -13,27 +13,28 @@ import torch
 import typer
 
 from nntrack import affine, compute, config, contract, kernels
+from nntrack.supply import AHEAD
 from stages._run import run
 
 
 def main(repeats: int = typer.Option(30, min=1, help="timings of each, in turn; the median counts")) -> None:
-    """Print milliseconds a batch; the last line is one JSON object."""
+    """Print milliseconds a step; the last line is one JSON object."""
     params = config.load()
     pose, localizer = (contract.POSE_SIZE,) * 2, contract.LOCALIZER_SIZE
     result = {}
-    with compute.settings(params.threads):
+    with compute.settings(threads=1):
         for net, count, size, stored in (
             ("pose", params.pose.batch_size, pose, (params.convert.size,) * 2),
             ("localizer", params.localizer.batch_size, localizer, localizer),
         ):
-            for name, forms in pairs(count, size, stored).items():
-                own, batched = medians(forms, repeats)
+            for name, forms in pairs(AHEAD * count, size, stored).items():
+                own, batched = (block / AHEAD for block in medians(forms, repeats))
                 result[f"{net}_{name}"] = {
                     "own_ms": round(own, 3),
                     "batched_ms": round(batched, 3),
                     "ratio": round(batched / own, 2),
                 }
-    print(f"{params.threads} threads\n{'':22}{'own, ms':>10}{'batched, ms':>14}{'ratio':>8}")
+    print(f"{'':22}{'own, ms':>10}{'batched, ms':>14}{'ratio':>8}")
     for name, row in result.items():
         print(f"{name:22}{row['own_ms']:10.3f}{row['batched_ms']:14.3f}{row['ratio']:8.2f}")
     print(json.dumps(result))
@@ -52,6 +53,13 @@ def pairs(
     strength = 20 * torch.rand(count, generator=generator)
     half = torch.randperm(count, generator=generator)[: count // 2]
     others = shown[half]
+    table = torch.randint(0, 256, (count, 256), dtype=torch.uint8, generator=generator)
+    middle = affine.similarity(*turn, torch.tensor([size[1], size[0]]).expand(count, 2) / 2)
+    shape = affine.compose(middle, torch.tensor([[40.0, 0, 0], [0, 40.0, 0]]))
+    disc, grey, gain = turn[0] < 0, table[:, 0], turn[1] / 255
+    # of as many weights as the blur of a training has on average
+    weights = torch.zeros(count, 9, 9)
+    weights[:, 2:7, 2:7] = 1 / 25
     return {
         "warp": (
             lambda: kernels._warp_each(pictures, maps, size),
@@ -61,13 +69,29 @@ def pairs(
             lambda: kernels._level_by_histogram(flat, rank),
             lambda: kernels._level_by_halving(flat, rank),
         ),
+        "look_up": (
+            lambda: kernels._look_up_each(shown, table),
+            lambda: kernels._look_up_batch(shown, table),
+        ),
+        "cover": (
+            lambda: kernels._cover_each(shown, shape, disc, grey),
+            lambda: kernels._cover_batch(shown, shape, disc, grey),
+        ),
+        "filtered": (
+            lambda: kernels._filtered_each(shown, weights),
+            lambda: kernels._filtered_batch(shown, weights),
+        ),
+        "scaled": (
+            lambda: kernels._scaled_each(shown, gain, -0.5),
+            lambda: kernels._scaled_batch(shown, gain, -0.5),
+        ),
         "noise": (
             lambda: kernels._add_noise_each(shown, strength, generator),
             lambda: kernels._add_noise_batch(shown, strength, generator),
         ),
-        "replaced": (
-            lambda: kernels._replaced_by_rows(shown, half, others),
-            lambda: kernels._replaced_by_index(shown, half, others),
+        "replace": (
+            lambda: kernels._replace_by_rows(shown, half, others),
+            lambda: kernels._replace_by_index(shown, half, others),
         ),
     }
 

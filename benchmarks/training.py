@@ -2,13 +2,15 @@
 
 Images per second, on the device and with the parameters that training has, of
 real: the step as it is: draw, gather, vary, forward, losses, backward, clip, optimiser, average;
-cached: the same step on one batch that was made ready before;
+cached: the same step on batches that were made ready before;
 compute: forward, losses and backward alone, on such a batch;
 per_sample: the ancestor's arrangement (`benchmarks._per_sample`) on the same machine, with the number of workers that
 suits it best.
 They are timed in turn and the medians count. All pictures were read once before, as a training has read them after its
 first few per cent of steps; `benchmarks.memory` is for files that do not stay in memory. Floating-point operations are
 those of convolutions and matrix products; the peak is that of a product of bf16 matrices, measured on the spot.
+Tensor operations are counted too: on an accelerator each is a launch, and a small net's step lasts as long as its
+launches do.
 """
 
 import copy
@@ -26,6 +28,7 @@ from typing import Annotated
 import torch
 import typer
 from dvclive import Live
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import _machine
@@ -34,12 +37,13 @@ from nntrack import compute, config, fitting, splits, training
 from nntrack.dataset import Batch
 from nntrack.fitting import Loop, Run, Task
 from nntrack.parallel import World
+from nntrack.supply import AHEAD, BESIDE, Supply
 from stages._run import run
 
 DATA, SPLIT, FACE = Path("data/hdf5"), Path("data/split.json"), Path("models/facemodel.npz")
 WAYS = {
     "real": "the step as it is",
-    "cached": "on a batch made ready before",
+    "cached": "on batches made ready before",
     "compute": "forward and backward alone",
     "per_sample": "the ancestor's arrangement",
 }
@@ -57,7 +61,9 @@ class Net(StrEnum):
 
 def main(
     net: Annotated[Net, typer.Argument(help="which net")] = Net.pose,
-    steps: Annotated[int, typer.Option(min=1, help="in one timing")] = fitting.LOG_EVERY,
+    steps: Annotated[
+        int, typer.Option(min=1, help="in one timing; best a multiple of those made ready together")
+    ] = AHEAD * BESIDE,
     rounds: Annotated[int, typer.Option(min=1, help="timings of each, in turn; the median counts")] = 5,
     only: Annotated[str, typer.Option(help="some of them, with commas between")] = ",".join(WAYS),
     backbone: Annotated[str | None, typer.Option(help="another than that of params.yaml")] = None,
@@ -96,6 +102,7 @@ def main(
         }
         result |= measure(names, net, steppers, steps, rounds)
     result |= roofline(result["images_per_second"], steppers)
+    result["operations_per_step"] = operations(steppers)
     show(result)
     print(json.dumps(result))
 
@@ -121,22 +128,22 @@ def make_task(net: Net, schedule: config.Pose | config.Localizer, how: Run) -> T
 
 
 class Ready:
-    """In place of a `dataset.Mixture`: whatever is drawn is one batch, made ready before."""
+    """In place of a `dataset.Mixture`: whatever is drawn is what was made ready before."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch, self._index = batch, batch["index"].cpu()
 
     def draw(self, size: int, generator: torch.Generator) -> torch.Tensor:
-        """The numbers of the batch."""
+        """The numbers of the samples."""
         return self._index
 
     def batch(self, index: torch.Tensor) -> Batch:
-        """The batch."""
+        """The samples."""
         return self._batch
 
     def names(self, index: torch.Tensor) -> list[str]:
         """For messages."""
-        return ["the batch made ready before"]
+        return ["a batch made ready before"]
 
 
 class Steppers:
@@ -145,9 +152,10 @@ class Steppers:
     def __init__(self, task: Task, schedule: config.Schedule, lr: float, how: Run, live: Live) -> None:
         self.task, self.schedule, self.lr, self.how = task, schedule, lr, how
         generator = torch.Generator(fitting.device(how)).manual_seed(how.seed)
-        index = task.train.draw(schedule.batch_size, torch.Generator().manual_seed(how.seed))
-        self.batch = task.prepare(task.train.batch(index), generator)
-        ready = dataclasses.replace(task, train=Ready(self.batch), prepare=lambda batch, _: batch)
+        index = task.train.draw(AHEAD * schedule.batch_size, torch.Generator().manual_seed(how.seed))
+        prepared = task.prepare(task.train.batch(index), generator)
+        self.batch = {name: values[: schedule.batch_size] for name, values in prepared.items()}
+        ready = dataclasses.replace(task, train=Ready(prepared), prepare=lambda batch, _: batch)
         world = World(how.devices, how.nodes, how.precision)
         with compute.settings(how.threads):
             # copies: a loop takes the net as its own
@@ -155,6 +163,7 @@ class Steppers:
                 Loop(dataclasses.replace(t, net=copy.deepcopy(task.net)), schedule, lr, how, live, None, world)
                 for t in (task, ready, ready)
             )
+        self._supply = Supply(task.train, task.prepare, schedule.batch_size, how.seed, world, threads=1)
         self.device = self.batch["image"].device
         self._steps = {"real": count(1), "cached": count(1)}
 
@@ -169,6 +178,14 @@ class Steppers:
     def compute(self, steps: int) -> float:
         """Seconds of so many times forward and backward."""
         return self._seconds(self.forward_backward, steps)
+
+    def supply(self) -> None:
+        """Make ready what `AHEAD` steps take, on this thread alone."""
+        self._supply.batch(1)
+
+    def learn(self) -> None:
+        """All else of one step."""
+        self._cached.learn(next(self._steps["cached"]))
 
     def forward_backward(self) -> None:
         """Once, with the losses between them."""
@@ -232,6 +249,29 @@ def roofline(speed: dict[str, float], steppers: Steppers) -> dict:
     return {"mflop_per_image": round(per_image / 1e6, 1), "peak_gflops": round(peak / 1e9, 1), "share_of_peak": shares}
 
 
+class Operations(TorchDispatchMode):
+    """Counts tensor operations, without those that only look at a tensor in another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Count and do one."""
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def operations(steppers: Steppers) -> dict[str, float]:
+    """How many a step takes for making its batch ready, and for all else."""
+    with compute.settings(steppers.how.threads):
+        with Operations() as ready:
+            steppers.supply()
+        with Operations() as rest:
+            steppers.learn()
+    return {"ready": round(ready.count / AHEAD, 1), "rest": rest.count}
+
+
 def show(result: dict) -> None:
     """The figures for people."""
     kind = f"{result['backbone'] or ''} {result['width']}".strip()
@@ -249,6 +289,8 @@ def show(result: dict) -> None:
     print(f"{'bf16 matrix product':43} {result['peak_gflops']:9.1f} GFLOP/s")
     for name, value in result["share_of_peak"].items():
         print(f"{f'share of it, {name}':43} {value:9.4f}")
+    print(f"{'tensor operations to make a batch ready':43} {result['operations_per_step']['ready']:9.1f} a step")
+    print(f"{'tensor operations of all else':43} {result['operations_per_step']['rest']:9} a step")
     print(f"{'peak memory':43} {result['peak_mb']:9.1f} MB, {result['peak_mb_before_data']} before data was opened")
     if result["minor_faults_per_step"] is not None:
         print(f"{'minor page faults, real':43} {result['minor_faults_per_step']:9.1f} a step")

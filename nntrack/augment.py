@@ -18,6 +18,7 @@ from nntrack.sample import move_labels
 Batch = dict[str, torch.Tensor]
 
 BLUR_SIZE = 9  # px, side of the blur's kernel
+BLUR_FAINT = 2**-10  # a weight in the kernel below which it is none
 BLUR_LONG = (0.3, 2.5)  # px, deviation along the blur (motion, defocus)
 BLUR_ACROSS = (0.3, 1.2)  # px, deviation across it
 GAMMA, OFFSET = 0.5, 0.1  # half ranges: log; grey levels of 0..1
@@ -83,10 +84,10 @@ def warp(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int], pool:
 
 
 def degrade(image: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
-    """Images (B, 1, H, W) uint8 with occluders, other light, blur and noise; uint8."""
-    image = _of_some(image, settings.occlusion, occlude, generator)
-    image = _of_some(image, settings.intensity, relight, generator)
-    image = _of_some(image, settings.blur, blur, generator)
+    """Images (B, 1, H, W) uint8 with occluders, other light, blur and noise; uint8. Those given are overwritten."""
+    _change_some(image, settings.occlusion, occlude, generator)
+    _change_some(image, settings.intensity, relight, generator)
+    _change_some(image, settings.blur, blur, generator)
     if settings.noise:
         strength = torch.rand(len(image), device=image.device, generator=generator) * (255 * settings.noise)
         image = kernels.add_noise(image, strength, generator)
@@ -95,18 +96,15 @@ def degrade(image: torch.Tensor, settings: Augment, generator: torch.Generator) 
 
 def occlude(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Each image (B, 1, H, W) uint8 with an ellipse or a rectangle of one grey level over it."""
-    count, device = len(image), image.device
-    draw = torch.rand(7, count, 1, 1, 1, device=device, generator=generator)
-    y = torch.linspace(-1, 1, image.shape[-2], device=device)[:, None] - (draw[0] * 2 - 1)
-    x = torch.linspace(-1, 1, image.shape[-1], device=device) - (draw[1] * 2 - 1)
-    cos, sin = torch.cos(draw[2] * torch.pi), torch.sin(draw[2] * torch.pi)
+    count = len(image)
+    draw = torch.rand(7, count, device=image.device, generator=generator)
+    frame = draw.new_tensor([0, 0, image.shape[-1], image.shape[-2]]).expand(count, 4)
     low, high = OCCLUDER
-    first, second = low + (high - low) * draw[3:5]
-    # products of columns and rows alone, so that whole pictures are only added, squared and compared
-    along = (cos / first * x + sin / first * y).square_()
-    across = (cos / second * y - sin / second * x).square_()
-    inside = torch.where(draw[5] < 0.5, along + across, torch.maximum(along, across)) < 1
-    return torch.where(inside, (draw[6] * 255).round().to(torch.uint8), image)
+    halves = low + (high - low) * draw[3:5].T
+    turned = affine.similarity(draw[2] * torch.pi, torch.ones_like(draw[2]), draw[:2].T * 2 - 1)
+    shape = affine.compose(turned, affine.box_to_box(_unit_box(frame), torch.cat([-halves, halves], dim=-1)))
+    place = affine.compose(affine.box_to_box(_unit_box(frame), frame), shape)
+    return kernels.cover(image, place, draw[5] < 0.5, (draw[6] * 255).round().to(torch.uint8))
 
 
 def relight(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -117,7 +115,7 @@ def relight(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     grey = torch.linspace(0, 1, 256, device=image.device)
     table = grey**gamma * gain + _uniform(shape, OFFSET, generator)
     table = (table.clamp(0, 1) * 255).round().to(torch.uint8)
-    return table.gather(1, image.flatten(1).long()).view(image.shape)
+    return kernels.look_up(image, table)
 
 
 def blur(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -130,12 +128,10 @@ def blur(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     place = torch.arange(BLUR_SIZE, device=device) - (BLUR_SIZE - 1) / 2
     y, x = place[:, None], place
     cos, sin = torch.cos(angle), torch.sin(angle)
-    kernel = torch.exp(-0.5 * (((cos * x + sin * y) / along) ** 2 + ((cos * y - sin * x) / across) ** 2))
-    kernel = kernel / kernel.sum(dim=(1, 2), keepdim=True)  # (B, k, k)
-    padded = F.pad(image.float(), [BLUR_SIZE // 2] * 4, mode="replicate")
-    # one image a channel: the kernels differ
-    blurred = F.conv2d(padded.transpose(0, 1), kernel[:, None], groups=count).transpose(0, 1)
-    return blurred.round_().clamp_(0, 255).to(torch.uint8)
+    weights = torch.exp(-0.5 * (((cos * x + sin * y) / along) ** 2 + ((cos * y - sin * x) / across) ** 2))
+    weights = weights / weights.sum(dim=(1, 2), keepdim=True)  # (B, n, n)
+    weights = torch.where(weights < BLUR_FAINT, 0.0, weights)
+    return kernels.filtered(image, weights / weights.sum(dim=(1, 2), keepdim=True))
 
 
 def client_brightness(image: torch.Tensor) -> torch.Tensor:
@@ -147,12 +143,12 @@ def client_brightness(image: torch.Tensor) -> torch.Tensor:
     if rest:
         level = level + rest * (kernels.grey_level(image, int(position) + 1) - level)
     gain = torch.where(level < rule.dark_below, rule.target / level.clamp_min(rule.floor), 1 / 255)
-    return image.float().mul_(gain[:, None, None, None]).sub_(rule.offset)
+    return kernels.scaled(image, gain, -rule.offset)
 
 
 def localizer_input(image: torch.Tensor) -> torch.Tensor:
     """The localizer's input from images (B, 1, H, W) uint8."""
-    return image.float().div_(255).sub_(PREPROCESSING.offset)
+    return kernels.scaled(image, torch.full((len(image),), 1 / 255, device=image.device), -PREPROCESSING.offset)
 
 
 def _face_box(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -162,18 +158,17 @@ def _face_box(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return torch.where(known[:, None], exact, labels["bbox"])
 
 
-def _of_some(
+def _change_some(
     image: torch.Tensor,
     share: float,
     change: Callable[[torch.Tensor, torch.Generator], torch.Tensor],
     generator: torch.Generator,
-) -> torch.Tensor:
-    """``change`` done to a random ``share`` of the images: always as many, so that shapes never depend on a draw."""
+) -> None:
+    """Do ``change`` to a random ``share`` of the images: always as many, so that shapes never depend on a draw."""
     count = round(share * len(image))
-    if not count:
-        return image
-    chosen = torch.randperm(len(image), device=image.device, generator=generator)[:count]
-    return kernels.replaced(image, chosen, change(image.index_select(0, chosen), generator))
+    if count:
+        chosen = torch.randperm(len(image), device=image.device, generator=generator)[:count]
+        kernels.replace(image, chosen, change(image.index_select(0, chosen), generator))
 
 
 def _uniform(shape: tuple[int, ...], half: float, generator: torch.Generator) -> torch.Tensor:

@@ -2,9 +2,11 @@
 
 import ctypes
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import torch
@@ -13,6 +15,10 @@ import torch
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _NEVER = 2**31 - 1
 _PAD = 64 * 2**20  # bytes that the heap grows by at least
+_SWITCH = 1e-4  # seconds after which a thread lets go of the interpreter that another waits for; Python's are 5e-3
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -36,6 +42,20 @@ def settings(threads: int) -> Iterator[None]:
         torch.use_deterministic_algorithms(before[1])
         cv2.setNumThreads(before[2])
         deterministic.fill_uninitialized_memory = fill
+
+
+def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What ``work`` makes of each item, all at once: a thread for each, on which torch has no further ones."""
+    if len(items) == 1:
+        return [work(items[0])]
+    threads, interval = torch.get_num_threads(), sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(_SWITCH)
+        with ThreadPoolExecutor(len(items), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, items))
+    finally:
+        sys.setswitchinterval(interval)
+        torch.set_num_threads(threads)  # what was set on any thread is what new ones begin with
 
 
 def keep_freed_memory() -> bool:

@@ -6,6 +6,7 @@ tells whose samples they are.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -89,23 +90,20 @@ class Mixture:
         """The samples' names, for messages."""
         found = []
         for number in index.tolist():
-            stored, row = self._find(number)
-            found.append(f"{stored.path.stem}:{stored.strings['name'][row]}")
+            part = int(np.searchsorted(self._starts, number, side="right")) - 1
+            stored, rows, _ = self._parts[part]
+            found.append(f"{stored.path.stem}:{stored.strings['name'][rows[number - self._starts[part]]]}")
         return found
 
     def _images(self, index: np.ndarray) -> np.ndarray:
         images = np.empty((len(index), *self.image_size), np.uint8)
-        # in the order of the file, so that a cold disk is read forward
+        # in the order of the files, so that a cold disk is read forward
         order = np.argsort(index, kind="stable")
-        found = [self._find(number) for number in index[order]]
-        for stored, row in found:
-            stored.announce(row)
-        for place, (stored, row) in zip(order, found, strict=True):
-            images[place] = stored.image[row]
+        ends = np.searchsorted(index[order], [*self._starts, len(self)])
+        for (stored, rows, _), start, (first, end) in zip(self._parts, self._starts, pairwise(ends), strict=True):
+            places = order[first:end]
+            wanted = rows[index[places] - start]
+            stored.announce(wanted)
+            for place, row in zip(places.tolist(), wanted.tolist(), strict=True):
+                images[place] = stored.image[row]
         return images
-
-    def _find(self, number: int) -> tuple[Stored, int]:
-        """The dataset and the row in it of a sample."""
-        part = int(np.searchsorted(self._starts, number, side="right")) - 1
-        stored, rows, _ = self._parts[part]
-        return stored, rows[number - self._starts[part]]

@@ -21,6 +21,7 @@ from nntrack.dataset import Batch, Mixture
 from nntrack.parallel import World, fabric
 from nntrack.progress import Best, Curves, Watch, opened, weights
 from nntrack.resume import Checkpoint, Parts
+from nntrack.supply import Prepare, Supply
 
 LOG_EVERY = 20  # steps
 CLIP = 5.0  # norm that gradients are clipped to: a step after an outlier, not a jump
@@ -49,7 +50,7 @@ class Task(Generic[Net]):
     net: Net
     train: Mixture
     valid: Mixture | None
-    prepare: Callable[[Batch, torch.Generator | None], Batch]
+    prepare: Prepare
     total: Callable[[Batch, Batch, float, Mean], tuple[torch.Tensor, dict[str, torch.Tensor]]]
     values: Callable[[Batch, Batch], Values]
     score: Callable[[Mapping[str, float]], float]
@@ -173,7 +174,7 @@ class Loop:
         world: World,
     ) -> None:
         self.task, self.schedule, self.lr, self.checkpoint = task, schedule, lr, checkpoint
-        self.world, self.fabric, self.seed = world, world.fabric, run.seed
+        self.world, self.fabric = world, world.fabric
         net = task.net.to(self.fabric.device, memory_format=torch.channels_last)
         world.join(net, self.any_loss)
         self.average = Average(net, schedule.ema_decay)
@@ -181,19 +182,16 @@ class Loop:
         fused = getattr(self.fabric.strategy.precision, "scaler", None) is None
         optimizer = torch.optim.AdamW(groups(net, schedule.weight_decay, task.slow), lr=lr, fused=fused)
         self.net, self.optimizer = self.fabric.setup(net, optimizer)
-        self.draws = torch.Generator().manual_seed(run.seed)
-        self.variations = torch.Generator(self.fabric.device).manual_seed(run.seed)
+        self.supply = Supply(task.train, task.prepare, schedule.batch_size, run.seed, world, run.threads)
         self.watch, self.curves, self.best = Watch(task.train, world.gather), Curves(live), Best()
 
     def parts(self) -> Parts:
-        """All that decides what the next steps do and what is left at the end; the rate follows from the step."""
+        """All that decides what the next steps do and what is left at the end; rate and samples follow from steps."""
         return {
             "net": self.net.module,
             "average": self.average,
             "optimizer": self.optimizer.optimizer,
             "loss scale": self.fabric.strategy.precision,
-            "draws": self.draws,
-            "variations": self.variations,
             "watch": self.watch,
             "curves": self.curves,
             "best": self.best,
@@ -246,10 +244,7 @@ class Loop:
         """One step (1 is the first), from drawing samples to the averaged weights; returns the loss and its parts."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * group["share"] * share_of_lr(step - 1, self.schedule)
-        # every process draws for all, and takes its share
-        index = self.task.train.draw(self.world.size * self.schedule.batch_size, self.draws)
-        self.world.reseed(self.variations, self.seed, step)
-        batch = self.task.prepare(self.task.train.batch(self.world.share(index)), self.variations)
+        batch, index = self.supply.batch(step)
         start, end = (self.schedule.steps * share for share in RAMP)
         ramp = min(1.0, max(0.0, (step - start) / (end - start)))
         loss, parts = self.task.total(self.net(batch["image"]), batch, ramp, self.world.mean)

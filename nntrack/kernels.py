@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from nntrack import affine, images
 
 _MIDDLE, _DEVIATION = 128, 32  # of the table of noise
+_EDGE = 32  # px around a picture before a warp
+_CORNERS = 64  # of the polygon that stands for a disc
+_FRACTION = 8  # bits behind the point of a polygon's corners
 
 
 def warp(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -39,16 +42,47 @@ def add_noise(image: torch.Tensor, strength: torch.Tensor, generator: torch.Gene
     return (_add_noise_each if image.device.type == "cpu" else _add_noise_batch)(image, strength, generator)
 
 
-def replaced(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Images (B, ...) in which those numbered ``chosen`` (K,) gave way to ``others`` (K, ...)."""
-    return (_replaced_by_rows if image.device.type == "cpu" else _replaced_by_index)(image, chosen, others)
+def look_up(image: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    """Images (B, 1, H, W) with every grey level replaced by the picture's own ``table`` (B, 256); uint8 all."""
+    return (_look_up_each if image.device.type == "cpu" else _look_up_batch)(image, table)
+
+
+def cover(image: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    """Images (B, 1, H, W) uint8, each with one shape of a grey ``level`` (B,) uint8 over it.
+
+    ``place`` (B, 2, 3) maps the square from -1 to 1, or the disc in it where ``disc`` (B,) says so, to pixels, (0, 0)
+    the corner of the first. On a CPU pixels on the outline are always within, and a disc is a polygon.
+    """
+    return (_cover_each if image.device.type == "cpu" else _cover_batch)(image, place, disc, level)
+
+
+def filtered(image: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Images (B, 1, H, W) under a window of ``weights`` (B, n, n) each, n odd, sum 1; edges go on; rounded; uint8 both.
+
+    On a CPU a weight of 0 costs nothing.
+    """
+    return (_filtered_each if image.device.type == "cpu" else _filtered_batch)(image, weights)
+
+
+def scaled(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
+    """Images (B, 1, H, W) uint8 times ``gain`` (B,) plus ``offset``, float32."""
+    return (_scaled_each if image.device.type == "cpu" else _scaled_batch)(image, gain, offset)
+
+
+def replace(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> None:
+    """Overwrite those of the images (B, ...) that are numbered ``chosen`` (K,) by ``others`` (K, ...)."""
+    (_replace_by_rows if image.device.type == "cpu" else _replace_by_index)(image, chosen, others)
 
 
 def _warp_each(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    pictures = image[:, 0].numpy()
-    warped = np.empty((len(pictures), *size), np.uint8)
-    for picture, centred, place in zip(pictures, images.centred(matrix.numpy()), warped, strict=True):
-        cv2.warpAffine(picture, centred, size[::-1], dst=place, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # OpenCV is slow outside a picture, so it is given a little of that outside; what lies farther is rare
+    wider = matrix.clone()
+    wider[..., 2] -= matrix[..., :2].sum(dim=-1) * _EDGE
+    warped = np.empty((len(image), *size), np.uint8)
+    wide = np.empty([side + 2 * _EDGE for side in image.shape[-2:]], np.uint8)
+    for picture, centred, place in zip(image[:, 0].numpy(), images.centred(wider.numpy()), warped, strict=True):
+        cv2.copyMakeBorder(picture, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE, dst=wide)
+        cv2.warpAffine(wide, centred, size[::-1], dst=place, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return torch.from_numpy(warped)[:, None]
 
 
@@ -66,14 +100,15 @@ def _warp_batch(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]
 
 
 def _add_noise_each(image: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    pictures, count = image.numpy(), image.numel()
-    table = _noise_table(2 ** (2 * count).bit_length())
-    start = int(torch.randint(len(table) - count, (1,), generator=generator))
-    changed = np.empty(pictures.shape, np.uint8)
-    rows = zip(pictures, table[start : start + count].reshape(pictures.shape), strength.tolist(), changed, strict=True)
-    for picture, noise, deviation, place in rows:
+    pictures = image[:, 0].numpy()
+    count = pictures[0].size
+    table = _noise_table(2 ** (64 * count).bit_length())
+    starts = torch.randint(len(table) - count, (len(pictures),), generator=generator).tolist()
+    changed = np.empty(image.shape, np.uint8)
+    for picture, start, deviation, place in zip(pictures, starts, strength.tolist(), changed[:, 0], strict=True):
+        noise = table[start : start + count].reshape(picture.shape)
         share = deviation / _DEVIATION
-        cv2.addWeighted(picture[0], 1, noise[0], share, -_MIDDLE * share, dst=place[0])
+        cv2.addWeighted(picture, 1, noise, share, -_MIDDLE * share, dst=place)
     return torch.from_numpy(changed)
 
 
@@ -82,15 +117,70 @@ def _add_noise_batch(image: torch.Tensor, strength: torch.Tensor, generator: tor
     return torch.addcmul(image, strength[:, None, None, None], noise).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _replaced_by_rows(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+def _look_up_each(image: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    found = np.empty(image.shape, np.uint8)
+    for picture, row, place in zip(image[:, 0].numpy(), table.numpy(), found[:, 0], strict=True):
+        cv2.LUT(picture, row, dst=place)
+    return torch.from_numpy(found)
+
+
+def _look_up_batch(image: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    return table.gather(1, image.flatten(1).long()).view(image.shape)
+
+
+def _cover_each(image: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    angle = torch.arange(_CORNERS) * (2 * torch.pi / _CORNERS)
+    circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    square = circle / circle.abs().amax(dim=-1, keepdim=True)
+    outlines = affine.move_points(place, torch.where(disc[:, None, None], circle, square)) - 0.5
+    corners = (outlines * 2**_FRACTION).round().to(torch.int32).numpy()
+    covered = image.clone()
+    for picture, outline, grey in zip(covered[:, 0].numpy(), corners, level.tolist(), strict=True):
+        cv2.fillConvexPoly(picture, outline, grey, shift=_FRACTION)
+    return covered
+
+
+def _cover_batch(image: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+    back = affine.inverse(place)[..., None, None]  # (B, 2, 3, 1, 1)
+    x, y = (torch.arange(side, device=image.device) + 0.5 for side in (image.shape[-1], image.shape[-2]))
+    # products of columns and rows alone, so that whole pictures are only added, squared and compared
+    along, across = ((row[:, 0] * x + (row[:, 1] * y[:, None] + row[:, 2])).square_() for row in back.unbind(dim=1))
+    inside = torch.where(disc[:, None, None], along + across, torch.maximum(along, across)) < 1
+    return torch.where(inside[:, None], level[:, None, None, None], image)
+
+
+def _filtered_each(image: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    result = np.empty(image.shape, np.uint8)
+    for picture, window, place in zip(image[:, 0].numpy(), weights.numpy(), result[:, 0], strict=True):
+        cv2.filter2D(picture, -1, window, dst=place, borderType=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(result)
+
+
+def _filtered_batch(image: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    padded = F.pad(image.float(), [weights.shape[-1] // 2] * 4, mode="replicate")
+    # one image a channel: the windows differ
+    result = F.conv2d(padded.transpose(0, 1), weights[:, None], groups=len(image)).transpose(0, 1)
+    return result.round_().to(torch.uint8)
+
+
+def _scaled_each(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
+    result = np.empty(image.shape, np.float32)
+    for picture, factor, place in zip(image[:, 0].numpy(), gain.tolist(), result[:, 0], strict=True):
+        cv2.addWeighted(picture, factor, picture, 0, offset, dst=place, dtype=cv2.CV_32F)
+    return torch.from_numpy(result)
+
+
+def _scaled_batch(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
+    return image.float().mul_(gain[:, None, None, None]).add_(offset)
+
+
+def _replace_by_rows(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> None:
     # torch's CPU code copies byte by byte here, NumPy's picture by picture
-    copy = image.numpy().copy()
-    copy[chosen.numpy()] = others.numpy()
-    return torch.from_numpy(copy)
+    image.numpy()[chosen.numpy()] = others.numpy()
 
 
-def _replaced_by_index(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    return image.index_copy(0, chosen, others)
+def _replace_by_index(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> None:
+    image.index_copy_(0, chosen, others)
 
 
 def _level_by_histogram(flat: torch.Tensor, rank: int) -> torch.Tensor:

@@ -13,7 +13,6 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
@@ -109,14 +108,8 @@ class World:
         return values if self.size == 1 else _mean(values.float())
 
     def share(self, index: torch.Tensor) -> torch.Tensor:
-        """This process's part of the batch of all."""
-        return index.chunk(self.size)[self.rank]
-
-    def reseed(self, generator: torch.Generator, seed: int, step: int) -> None:
-        """Let each process draw something else at each step, whatever was drawn before; one alone goes on drawing."""
-        if self.size > 1:
-            words = np.random.SeedSequence((seed, step, self.rank)).generate_state(1, np.uint64)
-            generator.manual_seed(int(words[0]))
+        """This process's part (..., B) of the batches (..., processes * B) of all."""
+        return index.chunk(self.size, dim=-1)[self.rank]
 
     def agree(self, facts: Any) -> None:
         """End with a ValueError if processes, on several machines, are not about to do the same."""

@@ -38,7 +38,7 @@ class Stateful(Protocol):
         """Take on a state."""
 
 
-Parts = Mapping[str, Stateful | torch.Generator]
+Parts = Mapping[str, Stateful]
 
 
 def digest(values: Any, files: Iterable[str | os.PathLike[str]]) -> str:
@@ -74,7 +74,7 @@ class Checkpoint:
         if state is None:
             return 0
         for name, part in parts.items():
-            _set(part, state["parts"][name])
+            part.load_state_dict(state["parts"][name])
         self._step = state["step"]
         return self._step
 
@@ -88,7 +88,7 @@ class Checkpoint:
         If it cannot be written, a line says so, once, and the one before stays.
         """
         begun = time.monotonic()
-        state = {"step": step, "parts": {name: _get(part) for name, part in parts.items()}}
+        state = {"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}
         if _finite(state):
             try:
                 self._write(state)
@@ -148,17 +148,6 @@ class Checkpoint:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())  # or the name could outlive a power cut and the content not
-
-
-def _get(part: Stateful | torch.Generator) -> Any:
-    return part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
-
-
-def _set(part: Stateful | torch.Generator, state: Any) -> None:
-    if isinstance(part, torch.Generator):
-        part.set_state(state)
-    else:
-        part.load_state_dict(state)
 
 
 def _finite(state: Any) -> bool:

@@ -240,16 +240,17 @@ class Stored:
         if hasattr(mmap, "MADV_RANDOM"):
             self._map.madvise(mmap.MADV_RANDOM)
 
-    def announce(self, row: int) -> None:
-        """Tell the system that a picture will be looked at soon, so that it can read several at once.
+    def announce(self, rows: np.ndarray) -> None:
+        """Tell the system that these pictures will be looked at soon, so that it can read several at once.
 
         Left alone it would read megabytes about every first look at a place, or page by page.
         """
         if hasattr(mmap, "MADV_WILLNEED"):
-            size = self.image[row].nbytes
-            start = self._offset + int(row) * size
-            page = start - start % mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_WILLNEED, page, start + size - page)
+            size = self.image[0].nbytes
+            starts = self._offset + rows.astype(np.int64) * size
+            pages = starts - starts % mmap.PAGESIZE
+            for page, length in zip(pages.tolist(), (starts + size - pages).tolist(), strict=True):
+                self._map.madvise(mmap.MADV_WILLNEED, page, length)
 
     def __len__(self) -> int:
         return len(self.image)

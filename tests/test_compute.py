@@ -1,6 +1,8 @@
 import platform
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import pytest
@@ -48,3 +50,27 @@ def test_what_was_set_is_put_back():
         assert state() == (before[0] + 1, 1, True, False)
         raise KeyError
     assert state() == before
+
+
+@pytest.mark.parametrize("items", [[3], [3, 1, 2]])
+def test_side_by_side_is_one_after_the_other(items):
+    before = torch.get_num_threads(), sys.getswitchinterval()
+    assert compute.side_by_side(lambda item: item**2, items) == [item**2 for item in items]
+    assert (torch.get_num_threads(), sys.getswitchinterval()) == before
+
+
+def test_side_by_side_each_has_a_thread_on_which_torch_has_one():
+    with compute.settings(2):
+        meeting = threading.Barrier(3)  # nobody passes it before three are there
+
+        def work(item):
+            meeting.wait(timeout=60)
+            return torch.get_num_threads()
+
+        assert compute.side_by_side(work, range(3)) == [1, 1, 1]
+        assert torch.get_num_threads() == 2
+        with pytest.raises(KeyError, match="two"):
+            compute.side_by_side({"one": 1}.__getitem__, ["one", "two"])
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2

@@ -19,14 +19,15 @@ FLOORS = (
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"}
     | {"kernels", "sheets"},
     {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing"},
-    {"networks", "metrics", "protocols", "losses", "fitting", "render", "selection"},
+    {"networks", "metrics", "protocols", "losses", "supply", "fitting", "render", "selection"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
     | {"comparison", "nets", "pictures", "sittings", "page", "tables", "card"},
 )
 # On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
 # client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
 # found through one door, and a scan is fitted before it is one. Shaking is measured on the faces that the evaluation
-# measures on, two nets are compared by it, and a checkpoint is exported before it is measured.
+# measures on, two nets are compared by it, and a checkpoint is exported before it is measured. A training
+# takes its batches from the supply.
 NEIGHBOURS = {
     ("affine", "rotations"),
     ("affine", "landmarks"),
@@ -41,6 +42,7 @@ NEIGHBOURS = {
     ("heads", "head"),
     ("heads", "scan"),
     ("scan", "scanfit"),
+    ("fitting", "supply"),
     ("stability", "evaluation"),
     ("card", "tables"),
     ("report", "tables"),

@@ -24,6 +24,7 @@ FIELDS = {
     *("net", "backbone", "width", "batch", "precision", "threads", "cores", "device", "device_name", "steps", "rounds"),
     *("peak_mb_before_data", "peak_mb", "images_per_second", "ratios", "minor_faults_per_step", "per_sample_workers"),
     *("loader_images_per_second", "loader_core_ms", "mflop_per_image", "peak_gflops", "share_of_peak"),
+    "operations_per_step",
 }
 
 
@@ -65,6 +66,7 @@ def test_the_last_line_holds_all_figures(net, checkout, capsys):
     assert set(told["ratios"]) == {"real/cached", "real/compute", "real/per_sample"}
     assert told["net"] == net.value
     assert min(told["images_per_second"].values()) > 0
+    assert 0 < told["operations_per_step"]["ready"] < told["operations_per_step"]["rest"]
     assert told["mflop_per_image"] > 1 and told["peak_mb"] >= told["peak_mb_before_data"] > 0
 
 
@@ -141,7 +143,7 @@ def test_pictures_are_degraded_alike(name):
     settings, rng = PLAIN.model_copy(update={name: 0.5}), np.random.default_rng(0)
     one = np.stack([_per_sample.degrade(picture, settings, rng) for _ in range(1500)])
     assert one.dtype == np.uint8
-    many = torch.tensor(picture).expand(1500, 1, 64, 64)
+    many = torch.tensor(picture).repeat(1500, 1, 1, 1)
     other = augment.degrade(many, settings, torch.Generator().manual_seed(0))[:, 0].numpy()
     edges = partial(np.diff, axis=2)
     for of in (lambda p: p, edges):
