@@ -2,6 +2,8 @@ import dataclasses
 import importlib
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -18,6 +20,7 @@ from nntrack.readers._format import Options, Tally, decode, load_mat
 from nntrack.reference import NEUTRAL_LANDMARKS
 from nntrack.rotations import geodesic_distance, quat_apply, quat_conjugate
 from tests import archives
+from tests.conftest import ROOT
 
 w300lp = importlib.import_module("nntrack.readers.300wlp")
 ONE = Options(workers=1)
@@ -358,6 +361,33 @@ class TestParallel:
     def test_errors_of_workers_come_through(self):
         with pytest.raises(ZeroDivisionError):
             list(_parallel.in_order(_fail, "x", range(20), 2))
+
+    @pytest.mark.parametrize("started", ["fork", "forkserver"])
+    def test_workers_end_with_a_killed_parent(self, started, tmp_path):
+        (tmp_path / "program.py").write_text(ENDLESS)
+        env = os.environ | {"PYTHONPATH": os.fspath(ROOT)}
+        command = [sys.executable, "program.py", started]
+        with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
+            workers = {process.stdout.readline() for _ in range(2)}
+            process.kill()
+            process.communicate(timeout=30)  # until nobody can write there any more
+        assert len(workers) == 2
+
+
+ENDLESS = """
+import os, sys, threading, time
+from nntrack.readers import _parallel
+
+def work(context, task):
+    os.write(1, f"{os.getpid()}\\n".encode())
+    time.sleep(600)
+
+if __name__ == "__main__":
+    if sys.argv[1] == "forkserver":  # forking is for processes that have one thread
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    assert _parallel._start_method().get_start_method() == sys.argv[1]
+    list(_parallel.in_order(work, None, range(2), 2))
+"""
 
 
 @pytest.fixture(scope="module")

@@ -84,6 +84,7 @@ def rehearse(work: Callable[..., object], *arguments: Any, seconds: float) -> st
 
 
 def _attempt(work: Callable[..., object], *arguments: Any) -> None:
+    _end_with_parent()
     with suppress(Exception):  # who asked will meet it again
         work(*arguments)
 
@@ -92,9 +93,21 @@ _process: dict[str, Any] = {}  # what a worker process works with
 
 
 def _enter(*given: Any) -> None:
+    _end_with_parent()
     cv2.setNumThreads(1)
     if given:
         _process.update(work=given[0], context=given[1], slots=None)
+
+
+def _end_with_parent() -> None:
+    """A process that was started by another ends with that one, even if it was killed: it would wait for ever."""
+    parent = cast(Any, multiprocessing.parent_process())
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(task: Any, slot: int) -> Sequence[Any]:
