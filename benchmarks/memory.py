@@ -128,7 +128,7 @@ def _answer(process: subprocess.Popen) -> Any:
 
 def _train_when_told(folder: Path, steps: int) -> None:
     params = config.load()
-    how, schedule = Run(params.seed, params.threads, params.precision), params.pose
+    how, schedule = Run.of(params)._replace(devices=1, nodes=1), params.pose
     schedule = schedule.model_copy(update={"sampling": {NAME: 1.0}})
     before = _machine.resident_mb()
     with tempfile.TemporaryDirectory() as scratch, compute.settings(how.threads):

@@ -71,7 +71,7 @@ def main(
 ) -> None:
     """Print a table of images per second; the last line is one JSON object."""
     params = config.load()
-    how = Run(params.seed, params.threads, params.precision)
+    how = Run.of(params)._replace(devices=1, nodes=1)
     schedule, lr = chosen(params, net, backbone, width)
     names = only.split(",")
     if unknown := set(names) - set(WAYS):

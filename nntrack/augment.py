@@ -18,12 +18,13 @@ from nntrack.sample import move_labels
 Batch = dict[str, torch.Tensor]
 
 BLUR_SIZE = 9  # px, side of the blur's kernel
-BLUR_FAINT = 2**-10  # a weight in the kernel below which it is none
+BLUR_FAINT = 2**-8  # a weight in the kernel below which it is none: no pixel changes by a grey level for it
 BLUR_LONG = (0.3, 2.5)  # px, deviation along the blur (motion, defocus)
 BLUR_ACROSS = (0.3, 1.2)  # px, deviation across it
 GAMMA, OFFSET = 0.5, 0.1  # half ranges: log; grey levels of 0..1
 GAIN = (-0.7, 0.3)  # range of its log: rooms are darker than studios
 OCCLUDER = (0.15, 0.6)  # half side, patch units
+ALIKE = kernels.CHANNELS  # images of a batch that are moved alike, so that a CPU warps them at once
 
 
 def varied_view(
@@ -51,14 +52,20 @@ def view(batch: Batch, size: tuple[int, int], moves: torch.Tensor | None = None,
 
 
 def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
-    """Random similarities (B, 2, 3) that turn, zoom, shift and mirror the content of each ``roi`` (B, 4)."""
-    count, device = len(roi), roi.device
+    """Random similarities (B, 2, 3) that turn, zoom, shift and mirror the content of each ``roi`` (B, 4).
+
+    What is drawn is drawn for a quarter of them, over and over (`ALIKE`): of batches that are made ready for several
+    steps at once, those that share a draw are in different ones.
+    """
+    few, device = -(-len(roi) // ALIKE), roi.device
     # two draws make a triangle: the far turns are seen, the common ones more often
-    angle = _uniform((2, count), settings.rotation, generator).mean(dim=0) * (torch.pi / 180)
-    scale = torch.exp(_uniform((count,), settings.scale, generator))
-    side = roi[:, 2:] - roi[:, :2]
-    shift = torch.randn(count, 2, device=device, generator=generator) * settings.shift * side
-    flip = torch.rand(count, device=device, generator=generator) < settings.flip
+    angle = _uniform((2, few), settings.rotation, generator).mean(dim=0) * (torch.pi / 180)
+    scale = torch.exp(_uniform((few,), settings.scale, generator))
+    shift = torch.randn(few, 2, device=device, generator=generator) * settings.shift
+    flip = torch.rand(few, device=device, generator=generator) < settings.flip
+    again = torch.arange(len(roi), device=device) % few
+    angle, scale, shift, flip = (drawn[again] for drawn in (angle, scale, shift, flip))
+    shift = shift * (roi[:, 2:] - roi[:, :2])
     centre = (roi[:, :2] + roi[:, 2:]) / 2
     mirror = torch.where(flip, -1.0, 1.0)
     zero, one = torch.zeros_like(mirror), torch.ones_like(mirror)

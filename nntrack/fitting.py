@@ -16,7 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from nntrack import compute
-from nntrack.config import Precision, Schedule
+from nntrack.config import Params, Precision, Schedule
 from nntrack.dataset import Batch, Mixture
 from nntrack.parallel import World, fabric
 from nntrack.progress import Best, Curves, Watch, opened, weights
@@ -68,6 +68,13 @@ class Run(NamedTuple):
     precision: Precision
     devices: int = 1
     nodes: int = 1
+
+    @classmethod
+    def of(cls, params: Params) -> "Run":
+        """As ``params`` say, and as this machine is where they leave it open."""
+        place = fabric(params.devices, params.nodes).device
+        precision = compute.precision(place) if params.precision == "auto" else params.precision
+        return cls(params.seed, params.threads, precision, params.devices, params.nodes)
 
 
 def device(run: Run) -> torch.device:

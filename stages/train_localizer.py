@@ -17,7 +17,7 @@ def main(
 ) -> None:
     """Train the localizer with the parameters of params.yaml."""
     params = config.load()
-    how = Run(params.seed, params.threads, params.precision, params.devices, params.nodes)
+    how = Run.of(params)
     training.train_localizer(dataset, splits.load(split), out, params.localizer, how, Path("work/localizer"))
 
 

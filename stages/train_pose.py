@@ -18,7 +18,7 @@ def main(
 ) -> None:
     """Train the pose net with the parameters of params.yaml."""
     params = config.load()
-    how = Run(params.seed, params.threads, params.precision, params.devices, params.nodes)
+    how = Run.of(params)
     training.train_pose(folder, splits.load(split), face, out, params.pose, params.lr, how, Path("work/pose"))
 
 

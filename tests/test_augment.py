@@ -112,6 +112,17 @@ def test_turns_stay_within_their_range(batch):
     assert affine.scale_of(moves).log().abs().max() <= 0.2 + 1e-5
 
 
+@pytest.mark.parametrize("count", [1, 4, 7, 64])
+def test_moves_are_shared_by_as_many_as_are_warped_at_once(batch, count):
+    many = batch["roi"][:1].expand(count, 4)
+    moves = augment.draw_moves(many, MOVING, generator())
+    few = -(-count // augment.ALIKE)
+    assert len(moves) == count
+    assert len(moves.unique(dim=0)) == few
+    # neighbours in a batch do not share one
+    assert len(moves[:few].unique(dim=0)) == few
+
+
 def test_the_generator_decides_everything(batch):
     one, again, other = (augment.varied_view(batch, SIZE, ALL, generator(seed)) for seed in (1, 1, 2))
     for name in ("image", "landmarks", "quat", "bbox"):

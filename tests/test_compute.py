@@ -74,3 +74,17 @@ def test_side_by_side_each_has_a_thread_on_which_torch_has_one():
         assert torch.get_num_threads() == 2
         with ThreadPoolExecutor(1) as later:
             assert later.submit(torch.get_num_threads).result() == 2
+
+
+@pytest.mark.parametrize("instructions", [*compute._BF16, None])
+def test_a_processor_trains_in_bf16_if_it_has_instructions_for_it(instructions, monkeypatch):
+    known = dict.fromkeys(["avx2", "avx512_f", *compute._BF16], False) | {"avx2": True, instructions: True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
+    assert compute.precision(torch.device("cpu")) == ("bf16-mixed" if instructions else "32-true")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_gpu_trains_in_bf16_if_that_is_not_emulated(native, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native or including_emulation)
+    assert compute.precision(torch.device("cuda")) == ("bf16-mixed" if native else "32-true")
+    assert compute.precision(torch.device("mps")) == "32-true"

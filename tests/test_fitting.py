@@ -1,13 +1,15 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from nntrack import compute, fitting, resume
+from nntrack import compute, config, fitting, resume
 from nntrack.config import Schedule
 from nntrack.fitting import Run, Task
 
+ROOT = Path(__file__).parents[1]
 SCHEDULE = Schedule(
     batch_size=4, steps=100, warmup_steps=10, weight_decay=0.1, ema_decay=0.9, validate_every=50, losses={"a": 1.0}
 )
@@ -74,6 +76,15 @@ def test_the_settings_are_put_back():
     with pytest.raises(KeyError), compute.settings(1):
         raise KeyError
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+@pytest.mark.parametrize("told", ["auto", "32-true", "bf16-mixed", "16-mixed"])
+def test_a_run_has_the_precision_that_was_told_or_the_machines_own(told, monkeypatch):
+    monkeypatch.setattr(compute, "precision", lambda place: f"that of a {place.type}")
+    params = config.load(ROOT / "params.yaml").model_copy(update={"precision": told, "devices": 1, "nodes": 1})
+    run = Run.of(params)
+    assert run.precision == (f"that of a {fitting.device(run).type}" if told == "auto" else told)
+    assert run._replace(precision=told) == Run(params.seed, params.threads, told, 1, 1)
 
 
 class Squares:

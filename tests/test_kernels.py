@@ -36,6 +36,15 @@ def test_warp_by_whole_pixels_is_a_copy(pictures):
     np.testing.assert_array_equal(moved[:, :, :3, 5:], pictures[:, :, :1, :-5].expand(-1, -1, 3, -1))
 
 
+@pytest.mark.parametrize("together", [1, 2, 3, 4, 5, 9, 12])
+def test_pictures_with_the_same_map_are_warped_as_alone(pictures, maps, together, rng):
+    shared = maps[rng.permutation(torch.arange(12) // together)]
+    warped = kernels.warp(pictures, shared, (50, 61))
+    for number in range(12):
+        one = slice(number, number + 1)
+        assert torch.equal(warped[one], kernels.warp(pictures[one], shared[one], (50, 61)))
+
+
 @pytest.mark.parametrize("form", [kernels._level_by_histogram, kernels._level_by_halving, kernels.grey_level])
 def test_grey_level_is_the_order_statistic(pictures, form):
     flat = pictures.flatten(1)
