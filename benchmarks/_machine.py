@@ -1,4 +1,4 @@
-"""What the benchmarks ask of the machine: its name, its cores, its memory, and how fast it multiplies matrices."""
+"""What the benchmarks ask of the machine: its name, cores and memory, what it trains with, how fast it multiplies."""
 
 import os
 import platform
@@ -9,7 +9,16 @@ from pathlib import Path
 
 import torch
 
+from nntrack.config import Params, Precision
+from nntrack.fitting import Run
+
 MEGABYTE = 1 << 20
+_NUMBERS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+def alone(params: Params) -> Run:
+    """How to train in one process, whatever is told of several."""
+    return Run.of(params.model_copy(update={"devices": 1, "nodes": 1}))
 
 
 def cores() -> int:
@@ -57,10 +66,10 @@ def synchronize() -> None:
         torch.accelerator.synchronize()
 
 
-def matmul_peak(device: torch.device, repeats: int = 10) -> float:
-    """FLOP/s of a product of two square bf16 matrices, the best of some."""
+def matmul_peak(device: torch.device, precision: Precision, repeats: int = 10) -> float:
+    """FLOP/s of a product of two square matrices of the numbers that nets are multiplied in, the best of some."""
     side = 1024 if device.type == "cpu" else 8192
-    a, b = (torch.randn(side, side).to(device, torch.bfloat16) for _ in range(2))
+    a, b = (torch.randn(side, side).to(device, _NUMBERS[precision]) for _ in range(2))
     best = float("inf")
     for _ in range(repeats):
         synchronize()

@@ -42,7 +42,7 @@ def main(
 ) -> None:
     """Print a table; the last line is one JSON object."""
     params = config.load()
-    how = Run.of(params)._replace(devices=1, nodes=1)
+    how = _machine.alone(params)
     faces, settings = Stored(DATA / "aflw2k.h5"), params.evaluate.model_dump()
     rows = {}
     for spec in only.split(","):

@@ -29,7 +29,7 @@ from dvclive import Live
 from benchmarks import _machine
 from nntrack import compute, config, training
 from nntrack.dataset import Mixture
-from nntrack.fitting import Loop, Run
+from nntrack.fitting import Loop
 from nntrack.parallel import World
 from nntrack.sample import FIELDS, MASKS, STRINGS
 from nntrack.store import Stored
@@ -128,7 +128,7 @@ def _answer(process: subprocess.Popen) -> Any:
 
 def _train_when_told(folder: Path, steps: int) -> None:
     params = config.load()
-    how, schedule = Run.of(params)._replace(devices=1, nodes=1), params.pose
+    how, schedule = _machine.alone(params), params.pose
     schedule = schedule.model_copy(update={"sampling": {NAME: 1.0}})
     before = _machine.resident_mb()
     with tempfile.TemporaryDirectory() as scratch, compute.settings(how.threads):

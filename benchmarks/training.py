@@ -4,11 +4,13 @@ Images per second, on the device and with the parameters that training has, of
 real: the step as it is: draw, gather, vary, forward, losses, backward, clip, optimiser, average;
 cached: the same step on batches that were made ready before;
 compute: forward, losses and backward alone, on such a batch;
+ready: nothing but making batches ready: draw, gather, vary;
 per_sample: the ancestor's arrangement (`benchmarks._per_sample`) on the same machine, with the number of workers that
 suits it best.
 They are timed in turn and the medians count. All pictures were read once before, as a training has read them after its
 first few per cent of steps; `benchmarks.memory` is for files that do not stay in memory. Floating-point operations are
-those of convolutions and matrix products; the peak is that of a product of bf16 matrices, measured on the spot.
+those of convolutions and matrix products; the peak is that of a product of matrices in the numbers that training has,
+measured on the spot.
 Tensor operations are counted too: on an accelerator each is a launch, and a small net's step lasts as long as its
 launches do.
 """
@@ -45,6 +47,7 @@ WAYS = {
     "real": "the step as it is",
     "cached": "on batches made ready before",
     "compute": "forward and backward alone",
+    "ready": "making batches ready alone",
     "per_sample": "the ancestor's arrangement",
 }
 RATIOS = (("real", "cached"), ("real", "compute"), ("real", "per_sample"))
@@ -71,7 +74,7 @@ def main(
 ) -> None:
     """Print a table of images per second; the last line is one JSON object."""
     params = config.load()
-    how = Run.of(params)._replace(devices=1, nodes=1)
+    how = _machine.alone(params)
     schedule, lr = chosen(params, net, backbone, width)
     names = only.split(",")
     if unknown := set(names) - set(WAYS):
@@ -163,9 +166,12 @@ class Steppers:
                 Loop(dataclasses.replace(t, net=copy.deepcopy(task.net)), schedule, lr, how, live, None, world)
                 for t in (task, ready, ready)
             )
-        self._supply = Supply(task.train, task.prepare, schedule.batch_size, how.seed, world, threads=1)
+        self._supply, self._alone = (
+            Supply(task.train, task.prepare, schedule.batch_size, how.seed, world, threads)
+            for threads in (how.threads, 1)
+        )
         self.device = self.batch["image"].device
-        self._steps = {"real": count(1), "cached": count(1)}
+        self._steps = {"real": count(1), "cached": count(1), "ready": count(1)}
 
     def real(self, steps: int) -> float:
         """Seconds of so many steps."""
@@ -179,9 +185,14 @@ class Steppers:
         """Seconds of so many times forward and backward."""
         return self._seconds(self.forward_backward, steps)
 
+    def ready(self, steps: int) -> float:
+        """Seconds for as many batches."""
+        numbers = self._steps["ready"]
+        return self._seconds(lambda: self._supply.batch(next(numbers)), steps)
+
     def supply(self) -> None:
         """Make ready what `AHEAD` steps take, on this thread alone."""
-        self._supply.batch(1)
+        self._alone.batch(1)
 
     def learn(self) -> None:
         """All else of one step."""
@@ -244,7 +255,7 @@ def roofline(speed: dict[str, float], steppers: Steppers) -> dict:
     with compute.settings(steppers.how.threads), FlopCounterMode(display=False) as counter:
         steppers.forward_backward()
     per_image = counter.get_total_flops() / steppers.schedule.batch_size
-    peak = _machine.matmul_peak(steppers.device)
+    peak = _machine.matmul_peak(steppers.device, steppers.how.precision)
     shares = {name: round(speed[name] * per_image / peak, 4) for name in ("compute", "real") if name in speed}
     return {"mflop_per_image": round(per_image / 1e6, 1), "peak_gflops": round(peak / 1e9, 1), "share_of_peak": shares}
 
@@ -286,7 +297,7 @@ def show(result: dict) -> None:
         print(f"{'its loader, one core':43} {result['loader_core_ms']:9.3f} ms an image")
         print(f"{'its workers':43} {result['per_sample_workers']:9}")
     print(f"{'forward and backward':43} {result['mflop_per_image']:9.1f} MFLOP an image")
-    print(f"{'bf16 matrix product':43} {result['peak_gflops']:9.1f} GFLOP/s")
+    print(f"{'matrix product':43} {result['peak_gflops']:9.1f} GFLOP/s")
     for name, value in result["share_of_peak"].items():
         print(f"{f'share of it, {name}':43} {value:9.4f}")
     print(f"{'tensor operations to make a batch ready':43} {result['operations_per_step']['ready']:9.1f} a step")
