@@ -13,6 +13,7 @@ import torch
 import typer
 
 from nntrack import affine, compute, config, contract, kernels
+from nntrack.augment import ALIKE
 from nntrack.supply import AHEAD
 from stages._run import run
 
@@ -48,6 +49,7 @@ def pairs(
     pictures = torch.randint(0, 256, (count, 1, *stored), dtype=torch.uint8, generator=generator)
     turn = (torch.rand(count, generator=generator) - 0.5, torch.rand(count, generator=generator) / 2 + 0.75)
     maps = affine.similarity(*turn, torch.zeros(count, 2))
+    shared = maps[torch.arange(count) % (count // ALIKE)]  # as training moves them
     shown = pictures[:, :, : size[0], : size[1]].contiguous()
     flat, rank = shown.flatten(1), int(contract.PREPROCESSING.quantile * shown[0].numel())
     strength = 20 * torch.rand(count, generator=generator)
@@ -57,11 +59,15 @@ def pairs(
     middle = affine.similarity(*turn, torch.tensor([size[1], size[0]]).expand(count, 2) / 2)
     shape = affine.compose(middle, torch.tensor([[40.0, 0, 0], [0, 40.0, 0]]))
     disc, grey, gain = turn[0] < 0, table[:, 0], turn[1] / 255
-    # of as many weights as the blur of a training has on average
+    # about as many weights as the blur of a training has on average
     weights = torch.zeros(count, 9, 9)
     weights[:, 2:7, 2:7] = 1 / 25
     return {
         "warp": (
+            lambda: kernels._warp_each(pictures, shared, size),
+            lambda: kernels._warp_batch(pictures, shared, size),
+        ),
+        "warp_alone": (
             lambda: kernels._warp_each(pictures, maps, size),
             lambda: kernels._warp_batch(pictures, maps, size),
         ),

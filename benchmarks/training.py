@@ -7,10 +7,11 @@ compute: forward, losses and backward alone, on such a batch;
 ready: nothing but making batches ready: draw, gather, vary;
 per_sample: the ancestor's arrangement (`benchmarks._per_sample`) on the same machine, with the number of workers that
 suits it best.
-They are timed in turn and the medians count. All pictures were read once before, as a training has read them after its
-first few per cent of steps; `benchmarks.memory` is for files that do not stay in memory. Floating-point operations are
-those of convolutions and matrix products; the peak is that of a product of matrices in the numbers that training has,
-measured on the spot.
+They are timed in turn and the medians count; of ratios too, each of two timings that followed each other, since a
+machine that shares its host may be slower a minute later. All pictures were read once before, as a training has read
+them after its first few per cent of steps; `benchmarks.memory` is for files that do not stay in memory. Floating-point
+operations are those of convolutions and matrix products; the peak is that of a product of matrices in the numbers that
+training has, measured on the spot.
 Tensor operations are counted too: on an accelerator each is a launch, and a small net's step lasts as long as its
 launches do.
 """
@@ -245,9 +246,14 @@ def measure(names: list[str], net: Net, steppers: Steppers, steps: int, rounds: 
             if name == "real":
                 faults.append((_machine.minor_faults() - earlier) / (steps + 1))  # one is not timed
     speed = {name: round(images / statistics.median(values), 1) for name, values in seconds.items()}
-    ratios = {f"{a}/{b}": round(speed[a] / speed[b], 3) for a, b in RATIOS if a in speed and b in speed}
+    ratios = {f"{a}/{b}": round(ratio(seconds[b], seconds[a]), 3) for a, b in RATIOS if a in speed and b in speed}
     minor = round(statistics.median(faults), 1) if faults else None
     return {"images_per_second": speed, "ratios": ratios, "minor_faults_per_step": minor, **found}
+
+
+def ratio(ones: list[float], others: list[float]) -> float:
+    """The median of what each of some is to the one that was measured beside it."""
+    return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
 def roofline(speed: dict[str, float], steppers: Steppers) -> dict:
