@@ -154,7 +154,7 @@ class Params(_Section):
     seed: Annotated[int, Field(ge=0)]
     threads: Count
     lr: Positive
-    precision: Precision | Literal["auto"]  # auto: what this machine is fastest with
+    precision: Literal[Precision, "auto"]  # auto: what this machine is fastest with
     devices: Count  # per machine
     nodes: Count  # machines
     synthesize: Synthesize

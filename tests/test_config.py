@@ -29,6 +29,11 @@ def test_the_shipped_parameters_are_valid():
         (["convert", "aflw2k", "use"], "yes", "convert.aflw2k.use: input should be a valid boolean, got 'yes'"),
         (["devices"], 0, "devices: input should be greater than or equal to 1, got 0"),
         (["source"], "reel", "source: input should be 'synthetic' or 'real', got 'reel'"),
+        (
+            ["precision"],
+            "bf17",
+            "precision: input should be '32-true', 'bf16-mixed', '16-mixed' or 'auto', got 'bf17'",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_is_one_line_that_names_it(values, path, value, message):
