@@ -84,15 +84,16 @@ def _warp_each(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int])
     wider[..., 2] -= matrix[..., :2].sum(dim=-1) * _EDGE
     pictures, maps = image[:, 0].numpy(), images.centred(wider.numpy())
     warped = np.empty((len(pictures), *size), np.uint8)
+    merged, wide, shown = None, None, None  # taken again where shapes are the same
     for alike in _alike(maps):
         # it is fast with 1 and with 4 channels, not with 2 or 3; a picture taken twice is the same twice
         channels = alike if len(alike) == 1 else [*alike, *alike[:1] * (CHANNELS - len(alike))]
-        merged = cv2.merge([pictures[number] for number in channels])
-        merged = cv2.copyMakeBorder(merged, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE)
-        merged = cv2.warpAffine(
-            merged, maps[alike[0]], size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        merged = cv2.merge([pictures[number] for number in channels], dst=merged)
+        wide = cv2.copyMakeBorder(merged, _EDGE, _EDGE, _EDGE, _EDGE, cv2.BORDER_REPLICATE, dst=wide)
+        shown = cv2.warpAffine(
+            wide, maps[alike[0]], size[::-1], dst=shown, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-        cv2.split(merged, [warped[number] for number in channels])
+        cv2.split(shown, [warped[number] for number in channels])
     return torch.from_numpy(warped)[:, None]
 
 
