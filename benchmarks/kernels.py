@@ -13,7 +13,6 @@ import torch
 import typer
 
 from nntrack import affine, compute, config, contract, kernels
-from nntrack.augment import ALIKE
 from nntrack.supply import AHEAD
 from stages._run import run
 
@@ -49,7 +48,7 @@ def pairs(
     pictures = torch.randint(0, 256, (count, 1, *stored), dtype=torch.uint8, generator=generator)
     turn = (torch.rand(count, generator=generator) - 0.5, torch.rand(count, generator=generator) / 2 + 0.75)
     maps = affine.similarity(*turn, torch.zeros(count, 2))
-    shared = maps[torch.arange(count) % (count // ALIKE)]  # as training moves them
+    shared = maps[torch.arange(count) % (count // kernels.CHANNELS)]  # as training moves them
     shown = pictures[:, :, : size[0], : size[1]].contiguous()
     flat, rank = shown.flatten(1), int(contract.PREPROCESSING.quantile * shown[0].numel())
     strength = 20 * torch.rand(count, generator=generator)

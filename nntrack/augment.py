@@ -24,7 +24,6 @@ BLUR_ACROSS = (0.3, 1.2)  # px, deviation across it
 GAMMA, OFFSET = 0.5, 0.1  # half ranges: log; grey levels of 0..1
 GAIN = (-0.7, 0.3)  # range of its log: rooms are darker than studios
 OCCLUDER = (0.15, 0.6)  # half side, patch units
-ALIKE = kernels.CHANNELS  # images of a batch that are moved alike, so that a CPU warps them at once
 
 
 def varied_view(
@@ -54,10 +53,10 @@ def view(batch: Batch, size: tuple[int, int], moves: torch.Tensor | None = None,
 def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
     """Random similarities (B, 2, 3) that turn, zoom, shift and mirror the content of each ``roi`` (B, 4).
 
-    What is drawn is drawn for a quarter of them, over and over (`ALIKE`): of batches that are made ready for several
-    steps at once, those that share a draw are in different ones.
+    Each draw is for as many images as a CPU warps at once (`kernels.CHANNELS`), as far from each other as can be: of
+    batches that are made ready for several steps, those that share a draw are in different ones.
     """
-    few, device = -(-len(roi) // ALIKE), roi.device
+    few, device = -(-len(roi) // kernels.CHANNELS), roi.device
     # two draws make a triangle: the far turns are seen, the common ones more often
     angle = _uniform((2, few), settings.rotation, generator).mean(dim=0) * (torch.pi / 180)
     scale = torch.exp(_uniform((few,), settings.scale, generator))

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from nntrack import affine, images
 
-CHANNELS = 4  # pictures that OpenCV warps in little more than the time of one
+CHANNELS = 4  # pictures with the same map that OpenCV warps at once
 _EDGE = 32  # px around a picture before a warp
 _MIDDLE, _DEVIATION = 128, 32  # of the table of noise
 _CORNERS = 64  # of the polygon that stands for a disc

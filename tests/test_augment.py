@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from nntrack import affine, augment, images, landmarks
+from nntrack import affine, augment, images, kernels, landmarks
 from nntrack.config import Augment
 from nntrack.dataset import Mixture, Part
 from nntrack.rotations import geodesic_distance, quat_apply
@@ -116,7 +116,7 @@ def test_turns_stay_within_their_range(batch):
 def test_moves_are_shared_by_as_many_as_are_warped_at_once(batch, count):
     many = batch["roi"][:1].expand(count, 4)
     moves = augment.draw_moves(many, MOVING, generator())
-    few = -(-count // augment.ALIKE)
+    few = -(-count // kernels.CHANNELS)
     assert len(moves) == count
     assert len(moves.unique(dim=0)) == few
     # neighbours in a batch do not share one
