@@ -30,6 +30,15 @@ def conv(
     return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if relu else []))
 
 
+def stem(outputs: int) -> list[nn.Module]:
+    """A grey picture to a quarter of its size at once: norms at half of it would be a good part of a step."""
+    return [
+        nn.Conv2d(1, outputs, 8, stride=4, padding=3, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
 def mobilenet_v1(width: float) -> Backbone:
     """Howard et al. 2017: depthwise and pointwise convolutions in turn; 1024 * width features."""
 
@@ -106,16 +115,11 @@ class DiracBlock(nn.Module):
 def diracnet(width: float) -> Backbone:
     """Plain 3x3 convolutions on a quarter of the picture's size and less; 256 * width features.
 
-    The first layer goes to a quarter at once: norms and pooling at half size would be a good part of a step. The last
-    weighs each cell of the 4x4 that are left of 129x129 by channel, where a mean would forget what was seen where
-    (Chen et al. 2018, "MobileFaceNets": global depthwise convolution).
+    The last layer weighs each cell of the 4x4 that are left of 129x129 by channel, where a mean would forget what was
+    seen where (Chen et al. 2018, "MobileFaceNets": global depthwise convolution).
     """
     channels = [max(8, round(c * width / 8) * 8) for c in (48, 96, 192, 256)]
-    layers: list[nn.Module] = [
-        nn.Conv2d(1, channels[0], 8, stride=4, padding=3, bias=False),
-        nn.BatchNorm2d(channels[0]),
-        nn.ReLU(inplace=True),
-    ]
+    layers = stem(channels[0])
     before = channels[0]
     for stage, (after, count) in enumerate(zip(channels, (2, 3, 4, 2), strict=True)):
         for block in range(count):

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from nntrack import compute
 from nntrack.config import Params, Precision, Schedule
 from nntrack.dataset import Batch, Mixture
+from nntrack.muon import Muon
 from nntrack.parallel import World, fabric
 from nntrack.progress import Best, Curves, Watch, opened, weights
 from nntrack.resume import Checkpoint, Parts
@@ -154,13 +155,24 @@ def share_of_lr(step: int, schedule: Schedule) -> float:
 
 
 def groups(net: nn.Module, weight_decay: float, slow: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Parameter groups in the net's order: biases and norms do not decay, ``slow`` ones have their own rate."""
-    found: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    """Parameter groups in the net's order, as `Muon` takes them.
+
+    Kernels of convolutions are ``orthogonal``, but for depthwise ones; biases and norms do not decay; ``slow``
+    parameters have their own ``share`` of the rate.
+    """
+    kernels = {id(m.weight) for m in net.modules() if isinstance(m, nn.Conv2d) and m.groups == 1}
+    found: dict[tuple[bool, bool, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
-        found.setdefault((parameter.ndim > 1, name.startswith(slow) if slow else False), []).append(parameter)
+        kind = id(parameter) in kernels, parameter.ndim > 1, name.startswith(slow) if slow else False
+        found.setdefault(kind, []).append(parameter)
     return [
-        {"params": parameters, "weight_decay": weight_decay if decays else 0.0, "share": SLOW if is_slow else 1.0}
-        for (decays, is_slow), parameters in found.items()
+        {
+            "params": parameters,
+            "orthogonal": kernel,
+            "weight_decay": weight_decay if decays else 0.0,
+            "share": SLOW if is_slow else 1.0,
+        }
+        for (kernel, decays, is_slow), parameters in found.items()
     ]
 
 
@@ -187,7 +199,7 @@ class Loop:
         self.average = Average(net, schedule.ema_decay)
         # gradients that a loss scale enlarged cannot be clipped before a fused step
         fused = getattr(self.fabric.strategy.precision, "scaler", None) is None
-        optimizer = torch.optim.AdamW(groups(net, schedule.weight_decay, task.slow), lr=lr, fused=fused)
+        optimizer = Muon(groups(net, schedule.weight_decay, task.slow), lr, fused=fused)
         self.net, self.optimizer = self.fabric.setup(net, optimizer)
         self.supply = Supply(task.train, task.prepare, schedule.batch_size, run.seed, world, run.threads)
         self.watch, self.curves, self.best = Watch(task.train, world.gather), Curves(live), Best()

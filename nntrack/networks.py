@@ -138,21 +138,20 @@ class LocalizerNet(nn.Module):
     def __init__(self, config: LocalizerConfig) -> None:
         super().__init__()
         self.config = config
-        c = [max(8, round(n * config.width / 8) * 8) for n in (8, 16, 24, 48, 64)]
+        c = [max(8, round(n * config.width / 8) * 8) for n in (16, 24, 48, 64)]
         conv = backbones.conv
         self.fine = nn.Sequential(
-            conv(1, c[0], stride=2),
+            *backbones.stem(c[0]),
             conv(c[0], c[1], stride=2),
+            conv(c[1], c[1]),
             conv(c[1], c[2], stride=2),
             conv(c[2], c[2]),
-            conv(c[2], c[3], stride=2),
-            conv(c[3], c[3]),
         )
-        self.coarse = nn.Sequential(conv(c[3], c[4], stride=2), conv(c[4], c[4]))
-        self.join = conv(c[3] + c[4], c[3], size=1)
-        self.heat = nn.Conv2d(c[3], 1, 1)
-        self.trim = _head(c[3], (0.0, 0.0, _SOFTPLUS_ONE, _SOFTPLUS_ONE))
-        self.face = nn.Linear(2 * c[3], 1)
+        self.coarse = nn.Sequential(conv(c[2], c[3], stride=2), conv(c[3], c[3]))
+        self.join = conv(c[2] + c[3], c[2], size=1)
+        self.heat = nn.Conv2d(c[2], 1, 1)
+        self.trim = _head(c[2], (0.0, 0.0, _SOFTPLUS_ONE, _SOFTPLUS_ONE))
+        self.face = nn.Linear(2 * c[2], 1)
 
     def forward(self, x: torch.Tensor) -> Output:
         """x (B, 1, 224, 288). Returns logit (B,), box (B, 4) xyxy over the frame, heatmap (B, 14, 18) with sum 1."""

@@ -50,8 +50,9 @@ def test_the_average_forgets_the_start_at_once():
 
 def test_groups_hold_every_parameter_once():
     net = nn.Sequential()
-    net.add_module("body", nn.Linear(3, 3))
-    net.add_module("sure", nn.Linear(3, 1))
+    net.add_module("dense", nn.Conv2d(1, 4, 3))
+    net.add_module("depthwise", nn.Conv2d(4, 4, 3, groups=4))
+    net.add_module("sure", nn.Linear(4, 1))
     found = fitting.groups(net, 0.1, ("sure",))
     held = [parameter for group in found for parameter in group["params"]]
     assert len(held) == len(set(held)) == len(list(net.parameters()))
@@ -59,7 +60,8 @@ def test_groups_hold_every_parameter_once():
         for parameter in group["params"]:
             assert group["weight_decay"] == (0.1 if parameter.ndim > 1 else 0.0)
             assert (group["share"] < 1) == any(parameter is own for own in net.sure.parameters())
-    assert [len(group["params"]) for group in fitting.groups(net, 0.1, ())] == [2, 2]
+            assert group["orthogonal"] == (parameter is net.dense.weight)
+    assert [len(group["params"]) for group in fitting.groups(net, 0.1, ())] == [1, 3, 2]
 
 
 def test_the_start_depends_on_the_seed_alone():

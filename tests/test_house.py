@@ -17,7 +17,7 @@ FLOORS = (
     | {"facekit", "errors", "perspective", "wirehead"},
     {"store", "readers", "parts", "shapes", "clutter", "drawing"},
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"}
-    | {"kernels", "sheets"},
+    | {"kernels", "sheets", "muon"},
     {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing"},
     {"networks", "metrics", "protocols", "losses", "supply", "fitting", "render", "selection"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}

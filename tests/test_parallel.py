@@ -160,15 +160,15 @@ STAGE = """
 import os, signal, sys
 from functools import partial
 import torch
-from nntrack import fitting, parallel, resume
+from nntrack import fitting, muon, parallel, resume
 from stages import train_{net} as stage
 from stages._run import run
 
 {changes}
 run(stage.main)
 """
-# rounding stays rounding: without it AdamW's first steps are as long where a gradient is nothing but rounding
-ROUGH = "fitting.LOG_EVERY = 1; torch.optim.AdamW = partial(torch.optim.AdamW, eps=0.1)"
+# rounding stays rounding: without it the first steps are as long where a gradient is nothing but rounding
+ROUGH = "fitting.LOG_EVERY, muon.STEPS = 1, 1; fitting.Muon = partial(muon.Muon, eps=0.1)"
 SMALL = {"batch_size": 8, "backbone": "resnet18", "width": 0.125}
 
 
@@ -196,12 +196,12 @@ def test_two_processes_learn_what_one_learns_from_twice_the_batch(data, tmp_path
     curves = sorted(path.relative_to(one) for path in one.rglob("*.tsv"))
     assert curves == sorted(path.relative_to(two) for path in two.rglob("*.tsv"))
     for path in curves:
-        assert column(two / path) == pytest.approx(column(one / path), rel=1e-4, abs=2e-6), path
+        assert column(two / path) == pytest.approx(column(one / path), rel=5e-4, abs=2e-6), path
     weights, others = (load_file(folder / "model.safetensors") for folder in (one, two))
     assert weights.keys() == others.keys()
     for name, value in weights.items():
         error = (others[name] - value).float().norm() / max(1.0, value.float().norm())
-        assert error < 2e-4, (name, error)
+        assert error < 1e-3, (name, error)
 
 
 # after every step a checkpoint, if nothing else is asked; one process is killed in a step
