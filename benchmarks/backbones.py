@@ -29,7 +29,7 @@ from nntrack.runtime import PoseModel
 from nntrack.store import Stored, read_attributes
 from stages._run import run
 
-WIDTHS = {"diracnet": 0.5, "mobilenet_v1": 0.75, "resnet18": 0.375}
+WIDTHS = {"diracnet": 0.5, "mobilenet_v1": 0.5, "resnet18": 0.25}
 COLUMNS = ("params_m", "mmac", "latency_ms", "images_per_second", "steps", "average", "geodesic_median")
 
 
