@@ -14,7 +14,7 @@ from tqdm import tqdm
 from nntrack import clips, crowds, heads, images, marks, originals, portraits, sittings
 from nntrack.config import Synthesize
 from nntrack.originals import ZipWriter
-from nntrack.readers._parallel import in_order
+from nntrack.readers._parallel import in_order, one_thread
 from nntrack.store import replacing
 
 SHEET = 40  # pictures on a contact sheet
@@ -51,7 +51,8 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
 
     workers: processes, None for one per core. Raises FileNotFoundError or ValueError if the head model cannot be read.
     """
-    heads.load(sizes.head)  # before workers start, so that errors are told once and forked workers share it
+    with one_thread():  # as workers have it that are not forked, and so load it again
+        heads.load(sizes.head)  # before they start, so that errors are told once
     for plan in plans(sizes):
         shown: list[np.ndarray] = []
         with replacing(folder / plan.path) as partial_path:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
+from threadpoolctl import threadpool_limits
 
 VERBOSE = "--verbose"
 HELP = f"{VERBOSE} shows of an error also where in the code it arose."
@@ -24,6 +25,7 @@ def start(app: typer.Typer) -> None:
     1: ValueError or OSError, what a user can mend. 2: the command line is wrong. 130: interrupted, which needs no line.
     Any other exception is a defect of ours and shows its traceback; of errors `VERBOSE` does, too.
     """
+    threadpool_limits(1, "blas")  # NumPy's products of matrices end in other bits on as many threads as there are cores
     app.pretty_exceptions_enable = False
     try:
         code = app([word for word in sys.argv[1:] if word != VERBOSE], standalone_mode=False)

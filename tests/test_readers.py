@@ -364,7 +364,7 @@ class TestParallel:
 
     @pytest.mark.parametrize("started", ["fork", "forkserver"])
     def test_workers_end_with_a_killed_parent(self, started, tmp_path):
-        (tmp_path / "program.py").write_text(ENDLESS)
+        (tmp_path / "program.py").write_text(STARTED.format(work=ENDLESS, workers=2))
         env = os.environ | {"PYTHONPATH": os.fspath(ROOT)}
         command = [sys.executable, "program.py", started]
         with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as process:
@@ -373,20 +373,36 @@ class TestParallel:
             process.communicate(timeout=30)  # until nobody can write there any more
         assert len(workers) == 2
 
+    @pytest.mark.parametrize("workers", [1, 2])
+    @pytest.mark.parametrize("started", ["fork", "forkserver"])
+    def test_numpy_computes_on_one_thread(self, started, workers, tmp_path):
+        (tmp_path / "program.py").write_text(STARTED.format(work=COUNTS, workers=workers))
+        env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        command = [sys.executable, "program.py", started]
+        found = subprocess.check_output(command, cwd=tmp_path, env=env | {"PYTHONPATH": os.fspath(ROOT)}, text=True)
+        assert set(found.split()) == {"1"}
+
 
 ENDLESS = """
-import os, sys, threading, time
-from nntrack.readers import _parallel
-
-def work(context, task):
     os.write(1, f"{os.getpid()}\\n".encode())
     time.sleep(600)
+"""
+COUNTS = """
+    for pool in threadpool_info():
+        os.write(1, f"{pool['num_threads']}\\n".encode())
+    return [task]
+"""
+STARTED = """
+import os, sys, threading, time
+from threadpoolctl import threadpool_info
+from nntrack.readers import _parallel
 
+def work(context, task):{work}
 if __name__ == "__main__":
     if sys.argv[1] == "forkserver":  # forking is for processes that have one thread
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
     assert _parallel._start_method().get_start_method() == sys.argv[1]
-    list(_parallel.in_order(work, None, range(2), 2))
+    list(_parallel.in_order(work, None, range(2), {workers}))
 """
 
 

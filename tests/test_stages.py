@@ -53,6 +53,17 @@ def said(capsys, verbose=False):
     return lines[-1]
 
 
+def test_numpy_computes_on_one_thread_in_a_stage():
+    program = """
+from threadpoolctl import threadpool_info, threadpool_limits
+import numpy, scipy.linalg
+from stages._run import run
+threadpool_limits(2, "blas")
+run(lambda: print({pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}))
+"""
+    assert subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True) == "{1}\n"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_argument_is_one_line(name, monkeypatch, capsys):
     assert start(monkeypatch, name, "--nonsense") == 2

@@ -1,8 +1,8 @@
 """Work on all cores, in order: what readers do with an archive, chunk by chunk.
 
-Results come back in the order of the tasks, so they do not depend on the number of workers, and only a few chunks are
-in flight, so memory does not grow with the archive. Pictures travel through memory that workers share with this process
-where processes are forked; a pipe would cost as much as decoding them.
+Results come back in the order of the tasks, and NumPy computes them on one thread, so they do not depend on the number
+of workers or cores. Only a few chunks are in flight, so memory does not grow with the archive. Pictures travel through
+memory that workers share with this process where processes are forked; a pipe would cost as much as decoding them.
 """
 
 import math
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nntrack.sample import Sample
 
@@ -42,9 +43,14 @@ def in_order(work: Work, context: Any, tasks: Sequence[Any], workers: int | None
     ChildProcessError if a worker process dies.
     """
     workers = min(workers or _cores(), len(tasks))
-    if workers <= 1:
-        yield from (work(context, task) for task in tasks)
-        return
+    with one_thread():
+        if workers <= 1:
+            yield from (work(context, task) for task in tasks)
+        else:
+            yield from _by_processes(work, context, tasks, workers)
+
+
+def _by_processes(work: Work, context: Any, tasks: Sequence[Any], workers: int) -> Iterator[Sequence[Any]]:
     in_flight = workers + 3
     method, threads = _start_method(), cv2.getNumThreads()
     cv2.setNumThreads(1)  # ends OpenCV's threads: a forked worker would wait for them for ever
@@ -71,6 +77,15 @@ def in_order(work: Work, context: Any, tasks: Sequence[Any], workers: int | None
             cv2.setNumThreads(threads)
 
 
+def one_thread() -> threadpool_limits:
+    """Let NumPy have no threads of its own from now on, or within this context.
+
+    A product of matrices ends in other bits on another number of threads, which is that of the cores if nobody says.
+    Beside workers for all cores they are in the way, too: they wait spinning.
+    """
+    return threadpool_limits(1, "blas")
+
+
 def rehearse(work: Callable[..., object], *arguments: Any, seconds: float) -> str:
     """How ``work(*arguments)`` ends in a process of its own: "" if it returns or raises, else what became of it."""
     process = cast(Any, _start_method()).Process(target=_attempt, args=(work, *arguments), daemon=True)
@@ -95,6 +110,7 @@ _process: dict[str, Any] = {}  # what a worker process works with
 def _enter(*given: Any) -> None:
     _end_with_parent()
     cv2.setNumThreads(1)
+    one_thread()
     if given:
         _process.update(work=given[0], context=given[1], slots=None)
 
