@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -82,34 +83,38 @@ def resnet18(width: float) -> Backbone:
 class DiracBlock(nn.Module):
     """A 3x3 convolution to which, where shapes allow, its own input is added, then BatchNorm and ReLU.
 
-    Trains like a residual net and is one convolution all the same: `fused` puts the identity into the kernel
+    Trains like a residual net and is one convolution all the same: the identity is in the kernel
     (Zagoruyko & Komodakis 2017, "DiracNets"). RepVGG's blocks have a norm per branch; here one does, because on a CPU
     norms are a good part of a step. Where the picture is halved, means of 2x2 are what is convolved, because a stride
     picks every other place and so answers otherwise when the face moves by a pixel (He et al. 2019, "Bag of tricks",
     ResNet-D; Zhang 2019, "Making convolutional networks shift-invariant again").
     """
 
+    identity: torch.Tensor | None
+
     def __init__(self, inputs: int, outputs: int, halve: bool = False) -> None:
         super().__init__()
         self.shrink = nn.AvgPool2d(2) if halve else nn.Identity()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
-        self._adds = inputs == outputs
+        identity = nn.init.dirac_(torch.zeros_like(self.conv.weight)) if inputs == outputs else None
+        self.register_buffer("identity", identity, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) to (B, outputs, H, W), or half of that H and W."""
-        x = self.shrink(x)
-        y = self.conv(x)
-        return torch.relu(self.norm(y + x if self._adds else y))
+        y = F.conv2d(self.shrink(x), self._kernel(), padding=1)
+        return torch.relu_(self.norm(y))
 
     def fused(self) -> nn.Sequential:
         """The same function of eval mode with one convolution and ReLU."""
-        weight = self.conv.weight.detach().clone()
-        if self._adds:
-            weight[range(len(weight)), range(len(weight)), 1, 1] += 1
+        weight = self._kernel().detach()
         new = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
         new.weight, new.bias = map(nn.Parameter, _folded(weight, self.norm))
         return nn.Sequential(self.shrink, new, nn.ReLU(inplace=True))
+
+    def _kernel(self) -> torch.Tensor:
+        # the input is added by the kernel: its elements are fewer than the features'
+        return self.conv.weight if self.identity is None else self.conv.weight + self.identity
 
 
 def diracnet(width: float) -> Backbone:

@@ -5,7 +5,7 @@ LLM training". torch has it for matrices alone, and computes it in bf16, for whi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -41,16 +41,14 @@ class Muon(torch.optim.AdamW):
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
         ahead = torch._foreach_lerp(gradients, momenta, MOMENTUM)
         torch._foreach_mul_(kernels, 1 - lr * weight_decay)
-        alike = defaultdict(list)
-        for kernel, change in zip(kernels, ahead, strict=True):
-            # the inputs last, as they are in memory
-            alike[kernel.shape].append((kernel, change.movedim(1, -1)))
+        # the inputs last, as they are in memory
+        changes = [change.movedim(1, -1) for change in ahead]
+        turned = orthogonal([change.flatten(1).float() for change in changes])
+        turned = [new.view(change.shape).movedim(-1, 1) for new, change in zip(turned, changes, strict=True)]
+        torch._foreach_mul_(turned, [-lr * RMS * max(len(k), k[0].numel()) ** 0.5 for k in kernels])
+        torch._foreach_add_(kernels, turned)
+        for kernel in kernels:
             kernel.grad = None  # AdamW passes by what has none
-        for pairs in alike.values():
-            changes = torch.stack([change.flatten(1) for _, change in pairs]).float()
-            changes = orthogonal(changes) * (RMS * max(changes.shape[1:]) ** 0.5)
-            for (kernel, change), new in zip(pairs, changes, strict=True):
-                kernel.sub_(new.view(change.shape).movedim(-1, 1), alpha=lr)
 
     def _momentum(self, kernel: torch.Tensor) -> torch.Tensor:
         state = self.state[kernel]
@@ -60,21 +58,36 @@ class Muon(torch.optim.AdamW):
         return state["momentum"]
 
 
-def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
-    """Matrices (B, n, m) with their singular vectors, and singular values near 1 but for the very smallest.
+def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Each matrix (n, m) with its singular vectors, and singular values near 1 but for the very smallest.
 
-    The iteration is done on products of a matrix by itself, at the shorter side, which is less work where the other
-    is much longer.
+    The iteration is done on products of a matrix by itself, at its shorter side: less work where the other is much
+    longer, and done at once for all matrices whose shorter sides are alike.
     """
-    if matrices.shape[1] > matrices.shape[2]:
-        return orthogonal(matrices.mT).mT
-    scale = matrices.norm(dim=(1, 2), keepdim=True)
-    matrices = matrices / scale.clamp_min(torch.finfo(matrices.dtype).tiny)
-    a, b, c = COEFFICIENTS
-    one = torch.eye(matrices.shape[1], dtype=matrices.dtype, device=matrices.device)
-    square, whole = matrices @ matrices.mT, one
-    for _ in range(STEPS):
-        factor = a * one + b * square + c * (square @ square)
+    wide = [matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT for matrix in matrices]
+    alike: dict[int, list[torch.Tensor]] = defaultdict(list)
+    for matrix in wide:
+        alike[len(matrix)].append(matrix @ matrix.mT)
+    factors = {side: iter(_factors(torch.stack(squares))) for side, squares in alike.items()}
+    found = [next(factors[len(matrix)]) @ matrix for matrix in wide]
+    return [new if new.shape == old.shape else new.mT for new, old in zip(found, matrices, strict=True)]
+
+
+def _factors(squares: torch.Tensor) -> torch.Tensor:
+    """What matrices are to be multiplied by, of their products by themselves (B, n, n); both are symmetric."""
+    # the trace is the square of a matrix's Frobenius norm
+    size = squares.diagonal(dim1=1, dim2=2).sum(dim=1).clamp_min(torch.finfo(squares.dtype).tiny)[:, None, None]
+    squares = squares / size
+    whole = factor = _polynomial(squares)
+    for _ in range(STEPS - 1):
+        squares = factor @ squares @ factor
+        factor = _polynomial(squares)
         whole = factor @ whole
-        square = factor @ square @ factor
-    return whole @ matrices
+    return whole / size.sqrt()
+
+
+def _polynomial(squares: torch.Tensor) -> torch.Tensor:
+    a, b, c = COEFFICIENTS
+    result = torch.baddbmm(squares, squares, squares, beta=b, alpha=c)
+    result.diagonal(dim1=1, dim2=2).add_(a)
+    return result
