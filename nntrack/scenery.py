@@ -49,21 +49,29 @@ def _leaves(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     centres = rng.uniform(-0.1, 1.1, (count, 2)) * (width, height)
     # large ones first, as often as not: then no small one is hidden
     order = np.argsort(-reach) if rng.random() < 0.5 else np.arange(count)
+    corners = rng.choice([3, 4, 5, 24], count, p=[0.15, 0.3, 0.15, 0.4])
+    outlines = centres[:, None] + reach[:, None, None] * _outlines(rng, corners)
     owner = np.zeros(size, np.int32)
     for i in order:
-        corners = int(rng.choice([3, 4, 5, 24], p=[0.15, 0.3, 0.15, 0.4]))
-        turns = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2 * np.pi, corners, endpoint=False)
-        outline = np.stack([np.cos(turns), rng.uniform(0.25, 1) * np.sin(turns)], axis=1)
-        tilt = rng.uniform(0, np.pi)
-        turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
-        cv2.fillPoly(owner, [np.round(centres[i] + reach[i] * outline @ turn.T).astype(np.int32)], int(i))
+        cv2.fillPoly(owner, [np.round(outlines[i, : corners[i]]).astype(np.int32)], int(i))
     tone, rough = rng.uniform(0, 1, count), rng.uniform(0, 0.3, count) ** 1.5
     slope = rng.normal(0, 0.15, (count, 2)) / reach[:, None]
-    textures = [noise(rng, size, (n, n * width // height), n < 100) for n in (12, 40, 120)]
-    kinds = np.stack(textures)[rng.integers(0, 3, count)[owner], np.arange(height)[:, None], np.arange(width)]
-    x, y = np.arange(width) - centres[owner, 0], np.arange(height)[:, None] - centres[owner, 1]
-    leaves = tone[owner] + slope[owner, 0] * x + slope[owner, 1] * y + rough[owner] * kinds
-    return np.clip(leaves, 0, 1).astype(np.float32)
+    coarse, middle, fine = (noise(rng, size, (n, n * width // height), n < 100) for n in (12, 40, 120))
+    kind = rng.integers(0, 3, count)[owner]
+    kinds = np.where(kind == 0, coarse, np.where(kind == 1, middle, fine))
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    at_origin = tone - (slope * centres).sum(axis=1)
+    base, right, down, rough = (a.astype(np.float32)[owner] for a in (at_origin, *slope.T, rough))
+    leaves = base + right * x + down * y + rough * kinds
+    return np.clip(leaves, 0, 1)
+
+
+def _outlines(rng: np.random.Generator, corners: np.ndarray) -> np.ndarray:
+    """Points (n, most corners, 2) on ellipses of length 1, of which the first ``corners`` (n,) are a shape."""
+    turns = 2 * np.pi * np.arange(corners.max()) / corners[:, None] + rng.uniform(0, 2 * np.pi, (len(corners), 1))
+    x, y = np.cos(turns), rng.uniform(0.25, 1, (len(corners), 1)) * np.sin(turns)
+    tilt = rng.uniform(0, np.pi, (len(corners), 1))
+    return np.stack([np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y], axis=2)
 
 
 def _clouds(rng: np.random.Generator, ground: np.ndarray) -> np.ndarray:
@@ -222,8 +230,7 @@ def photograph(rng: np.random.Generator, picture: np.ndarray, blur: float) -> np
     picture = _blurred(picture, sigma)
     if rng.random() < 0.1:
         picture = _smeared(rng, picture, blur)
-    gamma = np.exp(rng.normal(0, 0.2))
-    picture = np.clip(picture, 0, 1) ** gamma
+    picture = cv2.pow(np.clip(picture, 0, 1), np.exp(rng.normal(0, 0.2)))
     if rng.random() < 0.3:
         low, high = rng.uniform(0, 0.15), rng.uniform(0.8, 1.0)
         picture = low + (high - low) * picture
