@@ -40,7 +40,9 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         """The stages' ``python`` is this one, and the modules are the checkout's."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return os.environ | {"PATH": path, "PYTHONPATH": str(self.path), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+        # users do not say how many threads there are, and bytes must not depend on it
+        inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        return inherited | {"PATH": path, "PYTHONPATH": str(self.path), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
 
     def commit(self, message: str) -> None:
         self.run("git", "add", "-A")
