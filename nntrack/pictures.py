@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from nntrack import augment, contract, drawing, landmarks, networks, sheets
+from nntrack import augment, compute, contract, drawing, landmarks, networks, sheets
 from nntrack.config import Augment
 from nntrack.dataset import Batch, Mixture, Part
 from nntrack.drawing import PREDICTED, TRUTH, Canvas
@@ -101,9 +101,11 @@ def heat(net: networks.LocalizerNet, stored: Stored, errors: Errors) -> np.ndarr
         name: [int(row["index"]) for row in errors if (float(row["face"]) > 0) == face]
         for name, face in (("Faces", True), ("No face", False))
     }
-    groups = [
-        Group(name, [_heat_tile(net, stored, row) for row in evenly(rows, 2 * COLUMNS)]) for name, rows in parts.items()
-    ]
+    with compute.settings(threads=1):  # or the last bits, and grey levels, would depend on the number of cores
+        groups = [
+            Group(name, [_heat_tile(net, stored, row) for row in evenly(rows, 2 * COLUMNS)])
+            for name, rows in parts.items()
+        ]
     title = f"Where the localizer looks on held-out {source_of(stored)} of {stored.path.stem}"
     return sheets.sheet(title, groups, COLUMNS, (*_FACES_LEGEND, ("heat, up to the hottest place", _HOT)))
 
