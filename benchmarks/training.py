@@ -104,7 +104,7 @@ def main(
             "peak_mb_before_data": before,
             "peak_mb": _machine.peak_mb(),
         }
-        result |= measure(names, net, steppers, steps, rounds)
+        result |= measure(names, net, steppers, steps, rounds, Path(scratch))
     result |= roofline(result["images_per_second"], steppers)
     result["operations_per_step"] = operations(steppers)
     show(result)
@@ -221,14 +221,15 @@ class Steppers:
             return time.perf_counter() - start
 
 
-def measure(names: list[str], net: Net, steppers: Steppers, steps: int, rounds: int) -> dict:
-    """Figures of the ways called ``names``, timed in turn."""
+def measure(names: list[str], net: Net, steppers: Steppers, steps: int, rounds: int, scratch: Path) -> dict:
+    """Figures of the ways called ``names``, timed in turn; ``scratch`` is a folder for what it takes."""
     timers: dict[str, Timer] = {name: getattr(steppers, name) for name in names if name != "per_sample"}
     found = {}
     images = steps * steppers.schedule.batch_size
     if "per_sample" in names:
         how, schedule = steppers.how, steppers.schedule
-        ancestor = PerSample(net, steppers.task, schedule.augment, schedule.batch_size, steppers.lr, how.seed)
+        path = scratch / "samples.h5"
+        ancestor = PerSample(net, steppers.task, schedule.augment, schedule.batch_size, steppers.lr, how.seed, path)
         workers = sorted({max(1, _machine.cores() // 2), max(1, _machine.cores() - 1), _machine.cores()})
         best = min(workers, key=lambda number: ancestor.seconds(steps, number))
         timers["per_sample"] = lambda steps: ancestor.seconds(steps, best)
