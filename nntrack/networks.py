@@ -138,7 +138,7 @@ class LocalizerNet(nn.Module):
     def __init__(self, config: LocalizerConfig) -> None:
         super().__init__()
         self.config = config
-        c = [max(8, round(n * config.width / 8) * 8) for n in (16, 24, 48, 64)]
+        c = [max(8, round(n * config.width / 8) * 8) for n in (8, 24, 48, 64)]
         conv = backbones.conv
         self.fine = nn.Sequential(
             *backbones.stem(c[0]),
