@@ -36,8 +36,8 @@ SAMPLES = 2048  # that are encoded, drawn as training draws
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 UNIT = torch.tensor([-1.0, -1.0, 1.0, 1.0])
 
-Sample = dict[str, torch.Tensor]
-Show = Callable[[np.ndarray, Sample, np.random.Generator], Sample]
+Labels = dict[str, torch.Tensor]
+Show = Callable[[np.ndarray, Labels, np.random.Generator], Labels]
 
 
 class Encoded(Dataset):
@@ -57,7 +57,7 @@ class Encoded(Dataset):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, number: int) -> Sample:
+    def __getitem__(self, number: int) -> Labels:
         if self._file is None:
             self._file = h5py.File(self._path)
             self._columns = dict(self._file)
@@ -73,7 +73,7 @@ class Encoded(Dataset):
             self._file = None
 
 
-def _write(file: h5py.File, batch: Sample) -> None:
+def _write(file: h5py.File, batch: Labels) -> None:
     pictures = batch["image"][:, 0].cpu().numpy()
     column = file.create_dataset("image", len(pictures), h5py.vlen_dtype(np.uint8))
     for number, image in enumerate(pictures):
@@ -149,52 +149,53 @@ def _begin_worker(number: int) -> None:
     told.dataset.rng = np.random.default_rng(told.seed)
 
 
-def show_pose(settings: Augment, image: np.ndarray, sample: Sample, rng: np.random.Generator) -> Sample:
+def show_pose(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
     """A picture (H, W) uint8 and its labels in px to the pose net's, as `training.show_pose` does with a batch."""
-    image, sample = varied_view(image, sample, (contract.POSE_SIZE, contract.POSE_SIZE), settings, rng)
-    return sample | {"image": torch.from_numpy(images.client_brightness(image)[None])}
+    image, labels = varied_view(image, labels, (contract.POSE_SIZE, contract.POSE_SIZE), settings, rng)
+    return labels | {"image": torch.from_numpy(images.client_brightness(image)[None])}
 
 
-def show_localizer(settings: Augment, image: np.ndarray, sample: Sample, rng: np.random.Generator) -> Sample:
+def show_localizer(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
     """A picture (H, W) uint8 and its labels in px to the localizer's, as `training.show_localizer` does."""
-    image, sample = varied_view(image, sample, contract.LOCALIZER_SIZE, settings, rng)
-    low, high = sample["bbox"][:2], sample["bbox"][2:]
+    image, labels = varied_view(image, labels, contract.LOCALIZER_SIZE, settings, rng)
+    low, high = labels["bbox"][:2], labels["bbox"][2:]
     inside = (high.clamp(-1, 1) - low.clamp(-1, 1)).prod()
     visible = inside >= training.VISIBLE * (high - low).prod()
-    sample["has_face"] = sample["has_face"] & (visible | (sample["face"] == 0))
-    sample["has_bbox"] = sample["has_bbox"] & visible
-    return sample | {"image": torch.from_numpy(image)[None] / 255 - contract.PREPROCESSING.offset}
+    labels["has_face"] = labels["has_face"] & (visible | (labels["face"] == 0))
+    labels["has_bbox"] = labels["has_bbox"] & visible
+    return labels | {"image": torch.from_numpy(image)[None] / 255 - contract.PREPROCESSING.offset}
 
 
 SHOWN = {"pose": show_pose, "localizer": show_localizer}
 
 
 def varied_view(
-    image: np.ndarray, sample: Sample, size: tuple[int, int], settings: Augment, rng: np.random.Generator
-) -> tuple[np.ndarray, Sample]:
+    image: np.ndarray, labels: Labels, size: tuple[int, int], settings: Augment, rng: np.random.Generator
+) -> tuple[np.ndarray, Labels]:
     """`augment.varied_view` of one sample: picture (height, width) uint8, labels in patch units."""
-    move = torch.from_numpy(draw_move(sample["roi"].numpy(), settings, rng))
-    image, sample = view(image, sample, move, size)
-    return degrade(image, settings, rng), sample
+    move = torch.from_numpy(draw_move(labels["roi"].numpy(), settings, rng))
+    image, labels = view(image, labels, move, size)
+    return degrade(image, settings, rng), labels
 
 
-def view(image: np.ndarray, sample: Sample, move: torch.Tensor, size: tuple[int, int]) -> tuple[np.ndarray, Sample]:
+def view(image: np.ndarray, labels: Labels, move: torch.Tensor, size: tuple[int, int]) -> tuple[np.ndarray, Labels]:
     """`augment.view` of one sample after the similarity ``move`` (2, 3): picture uint8, labels in patch units.
 
     The steps are the ancestor's: through the window, mirrored there, then to the units of the patch.
     """
     frame = torch.tensor([0.0, 0.0, size[1], size[0]])
     mirror = torch.tensor([[-1.0, 0.0, size[1]], [0.0, 1.0, 0.0]])
-    window = affine.compose(affine.box_to_box(sample.pop("roi"), frame), move)
+    window = affine.compose(affine.box_to_box(labels["roi"], frame), move)
     mirrored = bool(affine.is_mirrored(window))
     if mirrored:
         window = affine.compose(mirror, window)
-    image, sample = images.warp(image, window.numpy(), size), move_labels(window, sample)
-    if sample["has_landmarks"] and sample["has_quat"] and sample["has_pos_size"]:
-        sample["bbox"] = landmarks.face_box(sample["landmarks"], sample["quat"], sample["pos_size"])
+    rest = {name: value for name, value in labels.items() if name != "roi"}
+    image, labels = images.warp(image, window.numpy(), size), move_labels(window, rest)
+    if labels["has_landmarks"] and labels["has_quat"] and labels["has_pos_size"]:
+        labels["bbox"] = landmarks.face_box(labels["landmarks"], labels["quat"], labels["pos_size"])
     if mirrored:
-        image, sample = np.ascontiguousarray(image[:, ::-1]), move_labels(mirror, sample)
-    return image, move_labels(affine.box_to_box(frame, UNIT), sample) | {"roi": UNIT}
+        image, labels = np.ascontiguousarray(image[:, ::-1]), move_labels(mirror, labels)
+    return image, move_labels(affine.box_to_box(frame, UNIT), labels) | {"roi": UNIT}
 
 
 def draw_move(roi: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
