@@ -1,6 +1,7 @@
 """Backbones: a grey picture (B, 1, H, W) to features (B, channels). Each is a builder and its entry in `BACKBONES`."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -117,6 +118,11 @@ class DiracBlock(nn.Module):
         return self.conv.weight if self.identity is None else self.conv.weight + self.identity
 
 
+def halving(inputs: int, outputs: int, count: int) -> list[nn.Module]:
+    """``count`` blocks, the first of which halves the picture."""
+    return [DiracBlock(inputs, outputs, halve=True), *(DiracBlock(outputs, outputs) for _ in range(count - 1))]
+
+
 def diracnet(width: float) -> Backbone:
     """Plain 3x3 convolutions on a quarter of the picture's size and less; 256 * width features.
 
@@ -126,15 +132,13 @@ def diracnet(width: float) -> Backbone:
     seen where (Chen et al. 2018, "MobileFaceNets": global depthwise convolution).
     """
     channels = [max(8, round(c * width / 8) * 8) for c in (32, 96, 192, 256)]
-    layers = stem(channels[0])
-    before = channels[0]
-    for stage, (after, count) in enumerate(zip(channels, (2, 3, 4, 2), strict=True)):
-        for block in range(count):
-            layers.append(DiracBlock(before, after, halve=stage > 0 and block == 0))
-            before = after
-    weigh = nn.Conv2d(before, before, 4, groups=before, bias=False)
+    first, last = channels[0], channels[-1]
+    layers = [*stem(first), DiracBlock(first, first), DiracBlock(first, first)]
+    for (inputs, outputs), count in zip(pairwise(channels), (3, 4, 2), strict=True):
+        layers += halving(inputs, outputs, count)
+    weigh = nn.Conv2d(last, last, 4, groups=last, bias=False)
     nn.init.constant_(weigh.weight, 1 / 16)  # a mean, to begin with
-    return Backbone(nn.Sequential(*layers, weigh), before)
+    return Backbone(nn.Sequential(*layers, weigh), last)
 
 
 BACKBONES: dict[str, Callable[[float], Backbone]] = {

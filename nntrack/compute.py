@@ -1,6 +1,7 @@
 """How this process computes while it trains: threads, determinism, and what happens to freed memory."""
 
 import ctypes
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -38,9 +39,11 @@ def settings(threads: int) -> Iterator[None]:
     cv2.setNumThreads(1)  # threads of its own would fight with torch's, which go on spinning when their work is done
     torch.use_deterministic_algorithms(True, warn_only=True)
     deterministic.fill_uninitialized_memory = False  # a help in finding bugs that costs time
+    gc.freeze()  # what libraries made when they were imported is not looked through for garbage again and again
     try:
         yield
     finally:
+        gc.unfreeze()
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
         cv2.setNumThreads(before[2])

@@ -138,17 +138,13 @@ class LocalizerNet(nn.Module):
     def __init__(self, config: LocalizerConfig) -> None:
         super().__init__()
         self.config = config
-        c = [max(8, round(n * config.width / 8) * 8) for n in (8, 24, 48, 64)]
-        conv = backbones.conv
-        self.fine = nn.Sequential(
-            *backbones.stem(c[0]),
-            conv(c[0], c[1], stride=2),
-            conv(c[1], c[1]),
-            conv(c[1], c[2], stride=2),
-            conv(c[2], c[2]),
-        )
-        self.coarse = nn.Sequential(conv(c[2], c[3], stride=2), conv(c[3], c[3]))
-        self.join = conv(c[2] + c[3], c[2], size=1)
+        c = [max(8, round(n * config.width / 8) * 8) for n in (16, 32, 64, 128)]
+        stages = *backbones.halving(c[0], c[1], 2), *backbones.halving(c[1], c[2], 3)
+        self.fine = nn.Sequential(*backbones.stem(c[0]), *stages)
+        self.coarse = nn.Sequential(*backbones.halving(c[2], c[3], 2))
+        self.from_fine = nn.Conv2d(c[2], c[2], 1, bias=False)
+        self.from_coarse = nn.Conv2d(c[3], c[2], 1, bias=False)
+        self.join = nn.Sequential(nn.BatchNorm2d(c[2]), nn.ReLU(inplace=True))
         self.heat = nn.Conv2d(c[2], 1, 1)
         self.trim = _head(c[2], (0.0, 0.0, _SOFTPLUS_ONE, _SOFTPLUS_ONE))
         self.face = nn.Linear(2 * c[2], 1)
@@ -156,9 +152,9 @@ class LocalizerNet(nn.Module):
     def forward(self, x: torch.Tensor) -> Output:
         """x (B, 1, 224, 288). Returns logit (B,), box (B, 4) xyxy over the frame, heatmap (B, 14, 18) with sum 1."""
         fine = self.fine(x)
-        # 7x9 cells become 14x18 again
-        coarse = F.interpolate(self.coarse(fine), scale_factor=2.0, mode="nearest")
-        features = self.join(torch.cat([fine, coarse], dim=1))
+        # 7x9 cells become 14x18 again, weighed before, when there are fewer of them
+        coarse = F.interpolate(self.from_coarse(self.coarse(fine)), scale_factor=2.0, mode="nearest")
+        features = self.join(self.from_fine(fine) + coarse)
         raw = self.heat(features)
         with torch.autocast(x.device.type, enabled=False):
             return self._heads(features.float(), raw.float())

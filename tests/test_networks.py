@@ -122,7 +122,7 @@ def test_exports_to_opset_13_with_equal_numbers(name, fused):
 def test_the_localizer_is_small():
     with FlopCounterMode(display=False) as counter:
         LocalizerNet(LocalizerConfig(1.0)).eval()(torch.zeros(1, 1, 224, 288))
-    assert counter.get_total_flops() / 2 < 30e6
+    assert counter.get_total_flops() / 2 < 60e6
 
 
 def test_the_heat_map_is_a_distribution_and_moves_the_box():
@@ -132,7 +132,7 @@ def test_the_heat_map_is_a_distribution_and_moves_the_box():
     torch.testing.assert_close(found["heatmap"].sum(dim=(1, 2)), torch.ones(2))
     raw = torch.zeros(1, 1, 14, 18)
     raw[0, 0, 3, 5] = 100.0
-    box = net._heads(torch.zeros(1, 48, 14, 18), raw)["box"]
+    box = net._heads(torch.zeros(1, 64, 14, 18), raw)["box"]
     centre = (box[0, :2] + box[0, 2:]) / 2
     torch.testing.assert_close(centre, backbones.cell_centres(14, 18)[3 * 18 + 5])
 
