@@ -52,8 +52,7 @@ def pairs(
     shown = pictures[:, :, : size[0], : size[1]].contiguous()
     flat, rank = shown.flatten(1), int(contract.PREPROCESSING.quantile * shown[0].numel())
     strength = 20 * torch.rand(count, generator=generator)
-    half = torch.randperm(count, generator=generator)[: count // 2]
-    others = shown[half]
+    every = torch.arange(count)
     table = torch.randint(0, 256, (count, 256), dtype=torch.uint8, generator=generator)
     middle = affine.similarity(*turn, torch.tensor([size[1], size[0]]).expand(count, 2) / 2)
     shape = affine.compose(middle, torch.tensor([[40.0, 0, 0], [0, 40.0, 0]]))
@@ -75,16 +74,16 @@ def pairs(
             lambda: kernels._level_by_halving(flat, rank),
         ),
         "look_up": (
-            lambda: kernels._look_up_each(shown, table),
-            lambda: kernels._look_up_batch(shown, table),
+            lambda: kernels._look_up_each(shown, every, table),
+            lambda: kernels._look_up_batch(shown, every, table),
         ),
         "cover": (
-            lambda: kernels._cover_each(shown, shape, disc, grey),
-            lambda: kernels._cover_batch(shown, shape, disc, grey),
+            lambda: kernels._cover_each(shown, every, shape, disc, grey),
+            lambda: kernels._cover_batch(shown, every, shape, disc, grey),
         ),
-        "filtered": (
-            lambda: kernels._filtered_each(shown, weights),
-            lambda: kernels._filtered_batch(shown, weights),
+        "convolve": (
+            lambda: kernels._convolve_each(shown, every, weights),
+            lambda: kernels._convolve_batch(shown, every, weights),
         ),
         "scaled": (
             lambda: kernels._scaled_each(shown, gain, -0.5),
@@ -93,10 +92,6 @@ def pairs(
         "noise": (
             lambda: kernels._add_noise_each(shown, strength, generator),
             lambda: kernels._add_noise_batch(shown, strength, generator),
-        ),
-        "replace": (
-            lambda: kernels._replace_by_rows(shown, half, others),
-            lambda: kernels._replace_by_index(shown, half, others),
         ),
     }
 

@@ -100,9 +100,9 @@ def degrade(image: torch.Tensor, settings: Augment, generator: torch.Generator) 
     return image
 
 
-def occlude(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Each image (B, 1, H, W) uint8 with an ellipse or a rectangle of one grey level over it."""
-    count = len(image)
+def occlude(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) -> None:
+    """Put an ellipse or a rectangle of one grey level over those images (B, 1, H, W) uint8 numbered ``chosen`` (K,)."""
+    count = len(chosen)
     draw = torch.rand(7, count, device=image.device, generator=generator)
     frame = draw.new_tensor([0, 0, image.shape[-1], image.shape[-2]]).expand(count, 4)
     low, high = OCCLUDER
@@ -110,23 +110,25 @@ def occlude(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     turned = affine.similarity(draw[2] * torch.pi, torch.ones_like(draw[2]), draw[:2].T * 2 - 1)
     shape = affine.compose(turned, affine.box_to_box(_unit_box(frame), torch.cat([-halves, halves], dim=-1)))
     place = affine.compose(affine.box_to_box(_unit_box(frame), frame), shape)
-    return kernels.cover(image, place, draw[5] < 0.5, (draw[6] * 255).round().to(torch.uint8))
+    kernels.cover(image, chosen, place, draw[5] < 0.5, (draw[6] * 255).round().to(torch.uint8))
 
 
-def relight(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Each image (B, 1, H, W) uint8 with another gamma, gain and offset, clipped as a sensor clips."""
-    shape = (len(image), 1)
+def relight(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) -> None:
+    """Give those images (B, 1, H, W) uint8 that are numbered ``chosen`` (K,) another gamma, gain and offset, clipped
+    as a sensor clips."""
+    shape = (len(chosen), 1)
     gamma = torch.exp(_uniform(shape, GAMMA, generator))
     gain = torch.exp(GAIN[0] + (GAIN[1] - GAIN[0]) * torch.rand(shape, device=image.device, generator=generator))
     grey = torch.linspace(0, 1, 256, device=image.device)
     table = grey**gamma * gain + _uniform(shape, OFFSET, generator)
     table = (table.clamp(0, 1) * 255).round().to(torch.uint8)
-    return kernels.look_up(image, table)
+    kernels.look_up(image, chosen, table)
 
 
-def blur(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Each image (B, 1, H, W) uint8 under its own Gaussian, longer in one random direction as motion makes it."""
-    count, device = len(image), image.device
+def blur(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) -> None:
+    """Blur each of those images (B, 1, H, W) uint8 that are numbered ``chosen`` (K,) by a Gaussian of its own, longer
+    in one random direction as motion makes it."""
+    count, device = len(chosen), image.device
     draw = torch.rand(3, count, 1, 1, device=device, generator=generator)
     angle = draw[0] * torch.pi
     along = BLUR_LONG[0] + (BLUR_LONG[1] - BLUR_LONG[0]) * draw[1]
@@ -135,9 +137,9 @@ def blur(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     y, x = place[:, None], place
     cos, sin = torch.cos(angle), torch.sin(angle)
     weights = torch.exp(-0.5 * (((cos * x + sin * y) / along) ** 2 + ((cos * y - sin * x) / across) ** 2))
-    weights = weights / weights.sum(dim=(1, 2), keepdim=True)  # (B, n, n)
+    weights = weights / weights.sum(dim=(1, 2), keepdim=True)  # (K, n, n)
     weights = torch.where(weights < BLUR_FAINT, 0.0, weights)
-    return kernels.filtered(image, weights / weights.sum(dim=(1, 2), keepdim=True))
+    kernels.convolve(image, chosen, weights / weights.sum(dim=(1, 2), keepdim=True))
 
 
 def client_brightness(image: torch.Tensor) -> torch.Tensor:
@@ -167,14 +169,13 @@ def _face_box(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
 def _change_some(
     image: torch.Tensor,
     share: float,
-    change: Callable[[torch.Tensor, torch.Generator], torch.Tensor],
+    change: Callable[[torch.Tensor, torch.Tensor, torch.Generator], None],
     generator: torch.Generator,
 ) -> None:
     """Do ``change`` to a random ``share`` of the images: always as many, so that shapes never depend on a draw."""
     count = round(share * len(image))
     if count:
-        chosen = torch.randperm(len(image), device=image.device, generator=generator)[:count]
-        kernels.replace(image, chosen, change(image.index_select(0, chosen), generator))
+        change(image, torch.randperm(len(image), device=image.device, generator=generator)[:count], generator)
 
 
 def _uniform(shape: tuple[int, ...], half: float, generator: torch.Generator) -> torch.Tensor:

@@ -46,36 +46,36 @@ def add_noise(image: torch.Tensor, strength: torch.Tensor, generator: torch.Gene
     return (_add_noise_each if image.device.type == "cpu" else _add_noise_batch)(image, strength, generator)
 
 
-def look_up(image: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """Images (B, 1, H, W) with every grey level replaced by the picture's own ``table`` (B, 256); uint8 all."""
-    return (_look_up_each if image.device.type == "cpu" else _look_up_batch)(image, table)
+def look_up(image: torch.Tensor, chosen: torch.Tensor, table: torch.Tensor) -> None:
+    """Replace every grey level of those images (B, 1, H, W) that are numbered ``chosen`` (K,) by the picture's own
+    ``table`` (K, 256); uint8 both."""
+    (_look_up_each if image.device.type == "cpu" else _look_up_batch)(image, chosen, table)
 
 
-def cover(image: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-    """Images (B, 1, H, W) uint8, each with one shape of a grey ``level`` (B,) uint8 over it.
+def cover(
+    image: torch.Tensor, chosen: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor
+) -> None:
+    """Put one shape over each of those images (B, 1, H, W) that are numbered ``chosen`` (K,), of a grey ``level`` (K,);
+    uint8 both.
 
-    ``place`` (B, 2, 3) maps the square from -1 to 1, or the disc in it where ``disc`` (B,) says so, to pixels, (0, 0)
+    ``place`` (K, 2, 3) maps the square from -1 to 1, or the disc in it where ``disc`` (K,) says so, to pixels, (0, 0)
     the corner of the first. On a CPU pixels on the outline are always within, and a disc is a polygon.
     """
-    return (_cover_each if image.device.type == "cpu" else _cover_batch)(image, place, disc, level)
+    (_cover_each if image.device.type == "cpu" else _cover_batch)(image, chosen, place, disc, level)
 
 
-def filtered(image: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Images (B, 1, H, W) under a window of ``weights`` (B, n, n) each, n odd, sum 1; edges go on; rounded; uint8 both.
+def convolve(image: torch.Tensor, chosen: torch.Tensor, weights: torch.Tensor) -> None:
+    """Replace every pixel of those images (B, 1, H, W) uint8 that are numbered ``chosen`` (K,) by what a window of
+    ``weights`` (K, n, n) sees there, n odd, sum 1; edges go on; rounded.
 
     On a CPU a weight of 0 costs nothing.
     """
-    return (_filtered_each if image.device.type == "cpu" else _filtered_batch)(image, weights)
+    (_convolve_each if image.device.type == "cpu" else _convolve_batch)(image, chosen, weights)
 
 
 def scaled(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
     """Images (B, 1, H, W) uint8 times ``gain`` (B,) plus ``offset``, float32."""
     return (_scaled_each if image.device.type == "cpu" else _scaled_batch)(image, gain, offset)
-
-
-def replace(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> None:
-    """Overwrite those of the images (B, ...) that are numbered ``chosen`` (K,) by ``others`` (K, ...)."""
-    (_replace_by_rows if image.device.type == "cpu" else _replace_by_index)(image, chosen, others)
 
 
 def _warp_each(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -138,54 +138,61 @@ def _add_noise_batch(image: torch.Tensor, strength: torch.Tensor, generator: tor
     return torch.addcmul(image, strength[:, None, None, None], noise).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _look_up_each(image: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    found = np.empty(image.shape, np.uint8)
-    for picture, row, place in zip(image[:, 0].numpy(), table.numpy(), found[:, 0], strict=True):
-        cv2.LUT(picture, row, dst=place)
-    return torch.from_numpy(found)
+def _look_up_each(image: torch.Tensor, chosen: torch.Tensor, table: torch.Tensor) -> None:
+    for picture, row in zip(_pictures(image, chosen), table.numpy(), strict=True):
+        cv2.LUT(picture, row, dst=picture)
 
 
-def _look_up_batch(image: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    return table.gather(1, image.flatten(1).long()).view(image.shape)
+def _look_up_batch(image: torch.Tensor, chosen: torch.Tensor, table: torch.Tensor) -> None:
+    levels = image.index_select(0, chosen)
+    image.index_copy_(0, chosen, table.gather(1, levels.flatten(1).long()).view(levels.shape))
 
 
-def _cover_each(image: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+def _cover_each(
+    image: torch.Tensor, chosen: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor
+) -> None:
     angle = torch.arange(_CORNERS) * (2 * torch.pi / _CORNERS)
     circle = torch.stack([angle.cos(), angle.sin()], dim=-1)
     square = circle / circle.abs().amax(dim=-1, keepdim=True)
     outlines = affine.move_points(place, torch.where(disc[:, None, None], circle, square)) - 0.5
     corners = (outlines * 2**_FRACTION).round().to(torch.int32).numpy()
-    covered = image.clone()
-    for picture, outline, grey in zip(covered[:, 0].numpy(), corners, level.tolist(), strict=True):
+    for picture, outline, grey in zip(_pictures(image, chosen), corners, level.tolist(), strict=True):
         cv2.fillConvexPoly(picture, outline, grey, shift=_FRACTION)
-    return covered
 
 
-def _cover_batch(image: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-    back = affine.inverse(place)[..., None, None]  # (B, 2, 3, 1, 1)
+def _cover_batch(
+    image: torch.Tensor, chosen: torch.Tensor, place: torch.Tensor, disc: torch.Tensor, level: torch.Tensor
+) -> None:
+    back = affine.inverse(place)[..., None, None]  # (K, 2, 3, 1, 1)
     x, y = (torch.arange(side, device=image.device) + 0.5 for side in (image.shape[-1], image.shape[-2]))
     # products of columns and rows alone, so that whole pictures are only added, squared and compared
     along, across = ((row[:, 0] * x + (row[:, 1] * y[:, None] + row[:, 2])).square_() for row in back.unbind(dim=1))
     inside = torch.where(disc[:, None, None], along + across, torch.maximum(along, across)) < 1
-    return torch.where(inside[:, None], level[:, None, None, None], image)
+    bare = image.index_select(0, chosen)
+    image.index_copy_(0, chosen, torch.where(inside[:, None], level[:, None, None, None], bare))
 
 
-def _filtered_each(image: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def _convolve_each(image: torch.Tensor, chosen: torch.Tensor, weights: torch.Tensor) -> None:
     # OpenCV's loop over bytes takes twice as long as that over float32
-    result = np.empty(image.shape, np.uint8)
     exact, sums = np.empty((2, *image.shape[2:]), np.float32)
-    for picture, window, place in zip(image[:, 0].numpy(), weights.numpy(), result[:, 0], strict=True):
+    for picture, window in zip(_pictures(image, chosen), weights.numpy(), strict=True):
         np.copyto(exact, picture)
         cv2.filter2D(exact, -1, window, dst=sums, borderType=cv2.BORDER_REPLICATE)
-        cv2.convertScaleAbs(sums, dst=place)
-    return torch.from_numpy(result)
+        cv2.convertScaleAbs(sums, dst=picture)
 
 
-def _filtered_batch(image: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    padded = F.pad(image.float(), [weights.shape[-1] // 2] * 4, mode="replicate")
+def _convolve_batch(image: torch.Tensor, chosen: torch.Tensor, weights: torch.Tensor) -> None:
+    sharp = image.index_select(0, chosen).float()
+    padded = F.pad(sharp, [weights.shape[-1] // 2] * 4, mode="replicate")
     # one image a channel: the windows differ
-    result = F.conv2d(padded.transpose(0, 1), weights[:, None], groups=len(image)).transpose(0, 1)
-    return result.round_().to(torch.uint8)
+    result = F.conv2d(padded.transpose(0, 1), weights[:, None], groups=len(sharp)).transpose(0, 1)
+    image.index_copy_(0, chosen, result.round_().to(torch.uint8))
+
+
+def _pictures(image: torch.Tensor, chosen: torch.Tensor) -> list[np.ndarray]:
+    """Those of the images (B, 1, H, W) that are numbered ``chosen``, each (H, W), to be changed where they are."""
+    pictures = image[:, 0].numpy()
+    return [pictures[number] for number in chosen.tolist()]
 
 
 def _scaled_each(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
@@ -197,15 +204,6 @@ def _scaled_each(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torc
 
 def _scaled_batch(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
     return image.float().mul_(gain[:, None, None, None]).add_(offset)
-
-
-def _replace_by_rows(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> None:
-    # torch's CPU code copies byte by byte here, NumPy's picture by picture
-    image.numpy()[chosen.numpy()] = others.numpy()
-
-
-def _replace_by_index(image: torch.Tensor, chosen: torch.Tensor, others: torch.Tensor) -> None:
-    image.index_copy_(0, chosen, others)
 
 
 def _level_by_histogram(flat: torch.Tensor, rank: int) -> torch.Tensor:

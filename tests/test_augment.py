@@ -139,39 +139,44 @@ def test_pictures_stay_bytes_and_the_batch_as_it_was(batch):
 def test_each_change_is_done_to_its_share(batch):
     many = batch["image"][:1].expand(20, 1, 192, 192).contiguous()
     for name, share in (("occlusion", 0.3), ("intensity", 0.5), ("blur", 0.2), ("noise", 0.0)):
-        changed = augment.degrade(many.clone(), PLAIN.model_copy(update={name: share}), generator())
-        assert (changed != many).flatten(1).any(dim=1).sum() == round(20 * share), name
+        degraded = augment.degrade(many.clone(), PLAIN.model_copy(update={name: share}), generator())
+        assert (degraded != many).flatten(1).any(dim=1).sum() == round(20 * share), name
+
+
+def changed(change, pictures, chosen=None):
+    """Pictures of which those that are chosen, or all, were changed where they are."""
+    found = pictures.clone()
+    change(found, torch.arange(len(pictures)) if chosen is None else chosen, generator())
+    return found
 
 
 @pytest.mark.parametrize("change", [augment.occlude, augment.relight, augment.blur])
-def test_each_change_changes_each_picture_its_own_way(change):
-    picture = torch.randint(0, 256, (1, 1, 40, 50), generator=generator()).byte().expand(3, 1, 40, 50).contiguous()
-    changed = change(picture, generator())
-    assert changed.shape == picture.shape
-    assert not torch.equal(changed[0], changed[1])
-    for number in range(3):
-        assert not torch.equal(changed[number], picture[number])
+def test_each_change_changes_each_chosen_picture_its_own_way(change):
+    pictures = torch.randint(0, 256, (1, 1, 40, 50), generator=generator()).byte().expand(5, 1, 40, 50).contiguous()
+    found = changed(change, pictures, torch.tensor([4, 0, 1]))
+    assert not torch.equal(found[0], found[1])
+    for number in range(5):
+        assert torch.equal(found[number], pictures[number]) == (number in (2, 3))
 
 
 def test_blur_leaves_a_blank_picture_alone():
     blank = torch.full((4, 1, 30, 30), 77, dtype=torch.uint8)
-    assert torch.equal(augment.blur(blank, generator()), blank)
+    assert torch.equal(changed(augment.blur, blank), blank)
 
 
 def test_an_occluder_is_one_grey_level_and_keeps_to_its_size():
-    picture = torch.zeros(200, 1, 80, 100, dtype=torch.uint8)
-    changed = augment.occlude(picture, generator())
-    seen = [picture.unique() for picture in changed]
+    covered = changed(augment.occlude, torch.zeros(200, 1, 80, 100, dtype=torch.uint8))
+    seen = [picture.unique() for picture in covered]
     assert all(len(levels) <= 2 for levels in seen)
-    share = (changed > 0).float().mean(dim=(1, 2, 3))
+    share = (covered > 0).float().mean(dim=(1, 2, 3))
     assert 0 < share.max() <= augment.OCCLUDER[1] ** 2  # a rectangle of that half side
 
 
 def test_light_is_the_same_function_for_every_pixel_and_rises():
     picture = torch.arange(256).byte().expand(6, 1, 3, 256).contiguous()
-    changed = augment.relight(picture, generator()).int()
-    assert torch.equal(changed[:, :, 0], changed[:, :, 2])
-    assert (changed.diff(dim=-1) >= 0).all()
+    relit = changed(augment.relight, picture).int()
+    assert torch.equal(relit[:, :, 0], relit[:, :, 2])
+    assert (relit.diff(dim=-1) >= 0).all()
 
 
 @pytest.mark.parametrize("size", [(129, 129), (30, 41)])
