@@ -155,22 +155,22 @@ class Steppers:
 
     def __init__(self, task: Task, schedule: config.Schedule, lr: float, how: Run, live: Live) -> None:
         self.task, self.schedule, self.lr, self.how = task, schedule, lr, how
+        world = World(how.devices, how.nodes, how.precision)
+        self._supply, self._alone = (
+            Supply(task.train, task.prepare, schedule.batch_size, how.seed, world, threads)
+            for threads in (how.threads, 1)
+        )
         generator = torch.Generator(fitting.device(how)).manual_seed(how.seed)
-        index = task.train.draw(AHEAD * schedule.batch_size, torch.Generator().manual_seed(how.seed))
+        index = task.train.draw(self._alone.ahead * schedule.batch_size, torch.Generator().manual_seed(how.seed))
         prepared = task.prepare(task.train.batch(index), generator)
         self.batch = {name: values[: schedule.batch_size] for name, values in prepared.items()}
         ready = dataclasses.replace(task, train=Ready(prepared), prepare=lambda batch, _: batch)
-        world = World(how.devices, how.nodes, how.precision)
         with compute.settings(how.threads):
             # copies: a loop takes the net as its own
             self._real, self._cached, self._compute = (
                 Loop(dataclasses.replace(t, net=copy.deepcopy(task.net)), schedule, lr, how, live, None, world)
                 for t in (task, ready, ready)
             )
-        self._supply, self._alone = (
-            Supply(task.train, task.prepare, schedule.batch_size, how.seed, world, threads)
-            for threads in (how.threads, 1)
-        )
         self.device = self.batch["image"].device
         self._steps = {"real": count(1), "cached": count(1), "ready": count(1)}
 
@@ -191,9 +191,10 @@ class Steppers:
         numbers = self._steps["ready"]
         return self._seconds(lambda: self._supply.batch(next(numbers)), steps)
 
-    def supply(self) -> None:
-        """Make ready what `AHEAD` steps take, on this thread alone."""
+    def supply(self) -> int:
+        """Make ready, on this thread alone, what some steps take; returns how many."""
         self._alone.batch(1)
+        return self._alone.ahead
 
     def learn(self) -> None:
         """All else of one step."""
@@ -284,10 +285,10 @@ def operations(steppers: Steppers) -> dict[str, float]:
     """How many a step takes for making its batch ready, and for all else."""
     with compute.settings(steppers.how.threads):
         with Operations() as ready:
-            steppers.supply()
+            steps = steppers.supply()
         with Operations() as rest:
             steppers.learn()
-    return {"ready": round(ready.count / AHEAD, 1), "rest": rest.count}
+    return {"ready": round(ready.count / steps, 1), "rest": rest.count}
 
 
 def show(result: dict) -> None:

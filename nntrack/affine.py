@@ -8,10 +8,13 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from nntrack.constants import beside
 from nntrack.landmarks import MIRROR
 from nntrack.rotations import mirror_quat, quat_multiply
 
 Array = Any
+
+_MIRROR = tuple(MIRROR.tolist())
 
 
 def compose(outer: Array, inner: Array) -> Array:
@@ -25,7 +28,10 @@ def compose(outer: Array, inner: Array) -> Array:
 def inverse(affine: Array) -> Array:
     """The inverse map (..., 2, 3)."""
     xp = array_namespace(affine)
-    linear = xp.linalg.inv(affine[..., :2])
+    a, b, c, d = affine[..., 0, 0], affine[..., 0, 1], affine[..., 1, 0], affine[..., 1, 1]
+    # the namespace's own inverse looks whether there is one, for which an accelerator must be waited for
+    linear = xp.stack([xp.stack([d, -b], axis=-1), xp.stack([-c, a], axis=-1)], axis=-2)
+    linear = linear / _determinant(affine)[..., None, None]
     return xp.concat([linear, -(linear @ affine[..., 2:])], axis=-1)
 
 
@@ -111,7 +117,7 @@ def move_camera(affine: Array, camera: Array) -> Array:
 def move_landmarks(affine: Array, landmarks: Array) -> Array:
     """Landmarks (..., 68, 3): xy are points, z a length; a mirror swaps the subject's sides."""
     xp = array_namespace(affine, landmarks)
-    order = xp.asarray(MIRROR, device=getattr(landmarks, "device", None))
+    order = beside(landmarks, _MIRROR, xp.int64)
     mirrored = is_mirrored(affine)[..., None, None]
     landmarks = xp.where(mirrored, xp.take(landmarks, order, axis=-2), landmarks)
     depth = landmarks[..., 2:] * scale_of(affine)[..., None, None]

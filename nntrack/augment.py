@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from nntrack import affine, kernels, landmarks
 from nntrack.config import Augment
+from nntrack.constants import beside
 from nntrack.contract import PREPROCESSING
 from nntrack.sample import move_labels
 
@@ -80,7 +81,7 @@ def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator)
 
 def warp(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int], pool: int = 1) -> torch.Tensor:
     """Images (B, 1, h, w) after maps (B, 2, 3) from px to patch units: (B, 1, *size); uint8 both; edges go on."""
-    target = matrix.new_tensor([0, 0, size[1], size[0]]).expand(len(matrix), 4)
+    target = beside(matrix, (0, 0, size[1], size[0])).expand(len(matrix), 4)
     matrix = affine.compose(affine.box_to_box(_unit_box(target), target), matrix)
     if pool > 1:
         # a last column that is not full reaches beyond the image
@@ -104,7 +105,7 @@ def occlude(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generato
     """Put an ellipse or a rectangle of one grey level over those images (B, 1, H, W) uint8 numbered ``chosen`` (K,)."""
     count = len(chosen)
     draw = torch.rand(7, count, device=image.device, generator=generator)
-    frame = draw.new_tensor([0, 0, image.shape[-1], image.shape[-2]]).expand(count, 4)
+    frame = beside(draw, (0, 0, image.shape[-1], image.shape[-2])).expand(count, 4)
     low, high = OCCLUDER
     halves = low + (high - low) * draw[3:5].T
     turned = affine.similarity(draw[2] * torch.pi, torch.ones_like(draw[2]), draw[:2].T * 2 - 1)
@@ -183,4 +184,4 @@ def _uniform(shape: tuple[int, ...], half: float, generator: torch.Generator) ->
 
 
 def _unit_box(box: torch.Tensor) -> torch.Tensor:
-    return box.new_tensor([-1, -1, 1, 1]).expand_as(box)
+    return beside(box, (-1, -1, 1, 1)).expand_as(box)

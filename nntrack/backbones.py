@@ -1,6 +1,7 @@
 """Backbones: a grey picture (B, 1, H, W) to features (B, channels). Each is a builder and its entry in `BACKBONES`."""
 
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 
 import torch
@@ -164,11 +165,16 @@ def fuse(module: nn.Module) -> None:
             fuse(child)
 
 
-def cell_centres(height: int, width: int) -> torch.Tensor:
-    """Centres (height * width, 2) x, y of the cells of a grid over a picture, edges at -1 and 1; rows first."""
-    y = (2 * torch.arange(height) + 1) / height - 1
-    x = (2 * torch.arange(width) + 1) / width - 1
-    return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)
+@cache
+def cell_centres(height: int, width: int, device: torch.device | None = None) -> torch.Tensor:
+    """Centres (height * width, 2) x, y of the cells of a grid over a picture, edges at -1 and 1; rows first.
+
+    Made once, for a copy to an accelerator waits for all work there: never write to it.
+    """
+    with torch.inference_mode(False):  # a training may use it later
+        y = (2 * torch.arange(height) + 1) / height - 1
+        x = (2 * torch.arange(width) + 1) / width - 1
+        return torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1).to(device)
 
 
 @torch.no_grad()

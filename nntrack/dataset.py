@@ -5,6 +5,7 @@ stored image; ``has_<mask>`` (B,) bool for every mask of `sample.MASKS`; ``index
 tells whose samples they are.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,6 +17,9 @@ from nntrack.sample import FIELDS, MASKS
 from nntrack.store import Stored
 
 Batch = dict[str, torch.Tensor]
+
+ROOM = 0.5  # of the memory that a GPU has free: pictures that fit in lie there
+_CHUNK = 1024  # pictures brought there at once
 
 
 class Part(NamedTuple):
@@ -29,7 +33,8 @@ class Part(NamedTuple):
 class Mixture:
     """Several parts of datasets as one numbered collection of samples.
 
-    Images stay on disk behind memory maps; labels lie on ``device``. Parts without rows or with share 0 are left out.
+    Labels lie on ``device``, and so do images if it is a GPU with `ROOM` for them; else they stay on disk behind
+    memory maps. Parts without rows or with share 0 are left out.
     Raises ValueError if nothing is left, or if images differ in size.
     """
 
@@ -50,11 +55,19 @@ class Mixture:
         share = torch.tensor([part.share for part in self._parts], dtype=torch.float64)
         self._shares = share / share.sum()
         self._labels = self._load_labels()
+        self._resident = self._load_images() if len(self) * math.prod(self.image_size) <= room(self._device) else None
 
     def _load_labels(self) -> Batch:
         columns = {name: [part.stored.labels[name][part.rows] for part in self._parts] for name in FIELDS}
         columns |= {f"has_{name}": [part.stored.masks[name][part.rows] for part in self._parts] for name in MASKS}
         return {name: torch.from_numpy(np.concatenate(parts)).to(self._device) for name, parts in columns.items()}
+
+    def _load_images(self) -> torch.Tensor:
+        images = torch.empty((len(self), *self.image_size), dtype=torch.uint8, device=self._device)
+        for start in range(0, len(self), _CHUNK):
+            end = min(start + _CHUNK, len(self))
+            images[start:end] = self._gathered(torch.arange(start, end))
+        return images
 
     def __len__(self) -> int:
         return int(self._counts.sum())
@@ -74,10 +87,8 @@ class Mixture:
         """The samples of these numbers (B,), in their order."""
         moved = index.to(self._device, non_blocking=True)
         batch = {name: column[moved] for name, column in self._labels.items()}
-        image = torch.from_numpy(self._images(index.numpy()))
-        if self._device.type == "cuda":
-            image = image.pin_memory()
-        batch["image"] = image.to(self._device, non_blocking=True)[:, None]
+        image = self._gathered(index) if self._resident is None else self._resident.index_select(0, moved)
+        batch["image"] = image[:, None]
         batch["index"] = moved
         return batch
 
@@ -95,8 +106,11 @@ class Mixture:
             found.append(f"{stored.path.stem}:{stored.strings['name'][rows[number - self._starts[part]]]}")
         return found
 
-    def _images(self, index: np.ndarray) -> np.ndarray:
-        images = np.empty((len(index), *self.image_size), np.uint8)
+    def _gathered(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The images (B, H, W) of these samples, from disk to the device."""
+        pinned = self._device.type == "cuda"  # else the copy is not beside the device's work
+        found = torch.empty((len(numbers), *self.image_size), dtype=torch.uint8, pin_memory=pinned)
+        images, index = found.numpy(), numbers.numpy()
         # in the order of the files, so that a cold disk is read forward
         order = np.argsort(index, kind="stable")
         ends = np.searchsorted(index[order], [*self._starts, len(self)])
@@ -106,4 +120,9 @@ class Mixture:
             stored.announce(wanted)
             for place, row in zip(places.tolist(), wanted.tolist(), strict=True):
                 images[place] = stored.image[row]
-        return images
+        return found.to(self._device, non_blocking=True)
+
+
+def room(device: torch.device) -> int:
+    """Bytes of pictures that may lie on the device; none but on a GPU: elsewhere a map of the file is as near."""
+    return int(ROOM * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 0

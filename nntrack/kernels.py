@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from nntrack import affine, images
+from nntrack.constants import beside
 
 CHANNELS = 4  # pictures with the same map that OpenCV warps at once
 _EDGE = 32  # px around a picture before a warp
@@ -109,8 +110,8 @@ def _alike(maps: np.ndarray) -> Iterator[list[int]]:
 
 def _warp_batch(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     def from_unit(height: int, width: int) -> torch.Tensor:
-        box = matrix.new_tensor([0, 0, width, height]).expand(len(matrix), 4)
-        return affine.box_to_box(box.new_tensor([-1, -1, 1, 1]).expand_as(box), box)
+        unit, box = beside(matrix, (-1, -1, 1, 1)), beside(matrix, (0, 0, width, height))
+        return affine.box_to_box(unit, box).expand_as(matrix)
 
     # where in the unit square of the image each point of the result's unit square looks
     back = affine.compose(affine.inverse(matrix), from_unit(*size))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from nntrack.constants import beside
 from nntrack.rotations import quat_apply
 
 COUNT = 68
@@ -42,7 +43,7 @@ MIRROR = np.array(
 
 # Points on the forehead in the head frame, in head radii (100 mm). No landmark lies above the brows, but the box that
 # the tracker is steered by covers part of the forehead: about a quarter of the landmark box's height.
-FOREHEAD = np.array([[-0.40, -0.50, 0.05], [0.0, -0.58, -0.05], [0.40, -0.50, 0.05]])
+FOREHEAD = ((-0.40, -0.50, 0.05), (0.0, -0.58, -0.05), (0.40, -0.50, 0.05))
 
 
 def landmark_box(landmarks: Any) -> Any:
@@ -58,8 +59,7 @@ def face_box(landmarks: Any, quat: Any, pos_size: Any) -> Any:
     landmarks (..., 68, 2 or 3), quat (..., 4) and pos_size (..., 3) in one image frame and unit.
     """
     xp = array_namespace(landmarks, quat, pos_size)
-    points = xp.asarray(FOREHEAD, dtype=landmarks.dtype, device=getattr(landmarks, "device", None))
-    points = quat_apply(quat[..., None, :], points)[..., :2]  # (..., 3, 2)
+    points = quat_apply(quat[..., None, :], beside(landmarks, FOREHEAD))[..., :2]  # (..., 3, 2)
     points = points * pos_size[..., None, 2:] + pos_size[..., None, :2]
     return landmark_box(xp.concat([landmarks[..., :2], points], axis=-2))
 

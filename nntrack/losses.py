@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from nntrack.backbones import cell_centres
+from nntrack.constants import beside
 from nntrack.rotations import geodesic_distance, quat_conjugate, quat_multiply, quat_to_rotvec
 
 Tensors = Mapping[str, torch.Tensor]
@@ -105,7 +106,7 @@ def box_overlap(prediction: Tensors, target: Tensors) -> torch.Tensor:
 def heat(prediction: Tensors, target: Tensors) -> torch.Tensor:
     """Divergence of the heat map from a Gaussian with the moments of the box's inscribed ellipse."""
     heatmap = prediction["heatmap"]
-    cells = cell_centres(heatmap.shape[1], heatmap.shape[2]).to(heatmap)
+    cells = cell_centres(heatmap.shape[1], heatmap.shape[2], heatmap.device)
     low, high = target["bbox"][:, None, :2], target["bbox"][:, None, 2:]
     spread = ((high - low) / 4).clamp_min(1 / max(heatmap.shape[1:]))
     wanted = (-0.5 * ((cells - (low + high) / 2) / spread).square().sum(dim=2)).softmax(dim=1)  # (B, cells)
@@ -145,13 +146,13 @@ def evaluate(
     names: Mapping[str, float], table: Mapping[str, Loss], prediction: Tensors, batch: Tensors
 ) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """By name, the losses of the samples (B,), zero where a label is missing, and whether each counts (B,) bool."""
+    target = {**batch, **{field: _filled(batch, field) for field in _NEUTRAL if field in batch}}
     found = {}
     for name in names:
         row = table[name]
         counts = torch.ones_like(batch["index"], dtype=torch.bool)
         for field in row.needs:
             counts = counts & batch[f"has_{field}"]
-        target = {**batch, **{field: _filled(batch, field, counts) for field in _NEUTRAL if field in batch}}
         values = row.function(prediction, target)
         found[name] = (torch.where(counts, values, torch.zeros_like(values)), counts)
     return found
@@ -183,9 +184,9 @@ def total(
 _NEUTRAL = {"quat": (0.0, 0.0, 0.0, 1.0), "pos_size": (0.0, 0.0, 1.0), "bbox": (-1.0, -1.0, 1.0, 1.0)}
 
 
-def _filled(batch: Tensors, field: str, counts: torch.Tensor) -> torch.Tensor:
+def _filled(batch: Tensors, field: str) -> torch.Tensor:
     value = batch[field]
-    return torch.where(counts[:, None], value, value.new_tensor(_NEUTRAL[field]))
+    return torch.where(batch[f"has_{field}"][:, None], value, beside(value, _NEUTRAL[field]))
 
 
 def _distance(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -161,7 +161,7 @@ class LocalizerNet(nn.Module):
 
     def _heads(self, features: torch.Tensor, raw: torch.Tensor) -> Output:
         heat = raw.flatten(1).softmax(dim=1)  # (B, cells)
-        cells = backbones.cell_centres(raw.shape[2], raw.shape[3]).to(heat)  # (cells, 2)
+        cells = backbones.cell_centres(raw.shape[2], raw.shape[3], raw.device)  # (cells, 2)
         centre = heat @ cells
         spread = torch.sqrt(heat @ cells**2 - centre**2 + 1e-4)
         there = (features.flatten(2) @ heat[:, :, None])[:, :, 0]  # (B, channels)

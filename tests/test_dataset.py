@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from nntrack import dataset
 from nntrack.dataset import Mixture, Part
 from nntrack.sample import FIELDS, MASKS
 from tests import faces
@@ -37,6 +38,19 @@ def test_a_batch_holds_what_was_stored(stored):
         np.testing.assert_array_equal(batch["quat"][place], stored[name].labels["quat"][row])
         assert bool(batch["has_landmarks_depth"][place]) == (name == "a")
     assert mixture.names(index) == [f"{name}:face {row}" for name, row in origins]
+
+
+@pytest.mark.parametrize("chunk", [4, 1000])
+def test_pictures_that_lie_on_the_device_are_those_of_the_files(stored, chunk, monkeypatch):
+    index = torch.tensor([25, 2, 0, 20, 2])
+    rows = [Part(stored["a"], np.arange(1, 20)), *parts(stored, b=1, empty=1)]
+    expected = Mixture(rows).batch(index % 25)["image"]
+    monkeypatch.setattr(dataset, "_CHUNK", chunk)
+    for fits in (True, False):
+        monkeypatch.setattr(dataset, "room", lambda device, fits=fits: 25 * 48 * 48 - (not fits))
+        mixture = Mixture(rows)
+        assert (mixture._resident is not None) == fits
+        assert torch.equal(mixture.batch(index % 25)["image"], expected)
 
 
 def test_draws_follow_shares_and_generator(stored):

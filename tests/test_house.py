@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"rotations", "affine", "landmarks", "reference", "contract", "config", "resampling", "titles"},
+    {"rotations", "affine", "landmarks", "constants", "reference", "contract", "config", "resampling", "titles"},
     {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"}
     | {"facekit", "errors", "perspective", "wirehead"},
     {"store", "readers", "parts", "shapes", "clutter", "drawing"},
@@ -23,14 +23,16 @@ FLOORS = (
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
     | {"comparison", "nets", "pictures", "sittings", "page", "tables", "card"},
 )
-# On one floor: the rules of motion need both, the face box turns points, readers share their format, and the
-# client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by kind. Heads are
-# found through one door, and a scan is fitted before it is one. Shaking is measured on the faces that the evaluation
-# measures on, two nets are compared by it, and a checkpoint is exported before it is measured. A training
-# takes its batches from the supply.
+# On one floor: the rules of motion need both, the face box turns points, both need constants, readers share their
+# format, and the client's crop is an image operation. The reference face is mirrored; the archives are drawn kind by
+# kind. Heads are found through one door, and a scan is fitted before it is one. Shaking is measured on the faces that
+# the evaluation measures on, two nets are compared by it, and a checkpoint is exported before it is measured. A
+# training takes its batches from the supply.
 NEIGHBOURS = {
     ("affine", "rotations"),
     ("affine", "landmarks"),
+    ("affine", "constants"),
+    ("landmarks", "constants"),
     ("landmarks", "rotations"),
     ("readers", "readers"),
     ("runtime", "images"),

@@ -92,7 +92,7 @@ def test_a_batch_made_ready_needs_no_store(checkout, monkeypatch, tmp_path):
     live = Live(str(tmp_path), save_dvc_exp=False, dvcyaml=None, report=None)
     steppers = benchmark.Steppers(task, params.pose, params.lr, RUN, live)
     read = []
-    monkeypatch.setattr(dataset.Mixture, "_images", lambda mixture, index: read.append(index) or 1 / 0)
+    monkeypatch.setattr(dataset.Mixture, "_gathered", lambda mixture, index: read.append(index) or 1 / 0)
     steppers.cached(2)
     steppers.compute(2)
     assert not read

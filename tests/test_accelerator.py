@@ -1,0 +1,109 @@
+"""What a step does on an accelerator, rehearsed where there is none: on torch's meta device, which has no numbers.
+
+A number that is asked for there is an error of torch's own. What comes from this machine's memory while a step is under
+way, a constant for instance, would wait for all work that was launched before; it is found here.
+"""
+
+import dataclasses
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.accelerators import CPUAccelerator
+from lightning_fabric.strategies import SingleDeviceStrategy
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from nntrack import config, facemodel, fitting, training
+from nntrack.dataset import Mixture
+from nntrack.fitting import Loop, Run
+from nntrack.muon import Muon
+from nntrack.parallel import World
+from nntrack.supply import AHEAD, BESIDE
+from tests import faces
+from tests.conftest import ROOT
+
+PARAMS = config.load(ROOT / "params.yaml")
+RUN = Run(seed=3, threads=1, precision="32-true")
+DEVICE = torch.device("meta")
+SMALL = {"batch_size": 4, "steps": 1000, "warmup_steps": 2, "validate_every": 500}
+
+
+class Draws(torch.Generator):
+    """A generator that says where it lives."""
+
+    device = DEVICE
+
+
+class Traffic(TorchDispatchMode):
+    """Notes the operations that bring something to the device and make it wait for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[int, object] = {}
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Look at what goes in, and do it."""
+        given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor)]
+        made = func(*args, **(kwargs or {}))
+        outputs = [value for value in tree_leaves(made) if isinstance(value, torch.Tensor)]
+        there = [value for value in [*given, *outputs] if value.device == DEVICE]
+        # numbers without a dimension go along with the launch
+        here = [value for value in given if value.device != DEVICE and value.ndim]
+        if there and here and not (kwargs or {}).get("non_blocking"):
+            self.found.append(f"{func} of what is on this machine")
+        new = [value for value in given if value.device == DEVICE and _key(value) not in self.known]
+        self.found += [f"{func} of what just came there" for _ in new]
+        self.known |= {_key(value): value.untyped_storage() for value in there}  # kept, or others get their place
+        return made
+
+
+def _key(value: torch.Tensor) -> int:
+    return value.untyped_storage()._cdata
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    faces.write(folder / "300wlp.h5", faces.samples(rng, 8))
+    faces.write(folder / "widerface.h5", faces.crops(rng, 8))
+    facemodel.save(folder / "facemodel.npz", faces.face_model())
+    return folder
+
+
+@pytest.fixture
+def loop(data, net, monkeypatch):
+    """A training of a net on that device."""
+    schedule = getattr(PARAMS, net).model_copy(update=SMALL)
+    if net == "pose":
+        schedule = schedule.model_copy(update={"sampling": {"300wlp": 1.0}})
+        task = training.pose_task(data, {}, data / "facemodel.npz", schedule, RUN)
+    else:
+        task = training.localizer_task(data / "widerface.h5", {}, schedule, RUN)
+    # what a meta device has not, but every accelerator has
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(fitting, "Muon", lambda groups, lr, fused: Muon(groups, lr))
+    monkeypatch.setattr(CPUAccelerator, "setup_device", lambda *_: None)
+    generator = torch.Generator
+    monkeypatch.setattr(torch, "Generator", lambda device="cpu": Draws() if device == DEVICE else generator(device))
+    world = World(1, 1, RUN.precision)
+    world.fabric = Fabric(strategy=SingleDeviceStrategy(DEVICE))
+    task = dataclasses.replace(task, train=Mixture(task.train._parts, DEVICE))
+    return Loop(task, schedule, 1e-3, RUN, None, None, world)
+
+
+@pytest.mark.parametrize("net", ["pose", "localizer"])
+def test_a_step_waits_for_nothing(loop):
+    block = AHEAD * BESIDE
+    with Traffic() as traffic:
+        for step in range(1, block + 2):
+            loop.learn(step)
+        traffic.found.clear()
+        # constants are there now; of these steps one makes batches ready
+        for step in range(2 * block - 1, 2 * block + 2):
+            loop.learn(step)
+    assert not traffic.found
