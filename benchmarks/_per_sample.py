@@ -13,10 +13,12 @@ whole head. It changes light and noise sample by sample, the ancestor batch by b
 """
 
 import copy
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import cv2
@@ -67,10 +69,10 @@ class Encoded(Dataset):
         return self._show(image, {name: torch.as_tensor(value) for name, value in row.items()} | masks, self.rng)
 
     def close(self) -> None:
-        """Let go of the file: no process may have it from the one that forked it."""
+        """Let go of the file: what is open goes to no worker."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file, self._columns = None, {}
 
 
 def _write(file: h5py.File, batch: Labels) -> None:
@@ -89,7 +91,7 @@ class PerSample:
     def __init__(
         self, net: str, task: Task, settings: Augment, batch_size: int, lr: float, seed: int, path: Path
     ) -> None:
-        cv2.setNumThreads(1)  # the workers are the threads; and a pool of OpenCV's does not live through a fork
+        cv2.setNumThreads(1)  # the workers are the threads
         self._generator = torch.Generator().manual_seed(seed)
         self._dataset = Encoded(task.train, SAMPLES, partial(SHOWN[net], settings), path, self._generator)
         self._task, self._batch_size = task, batch_size
@@ -130,12 +132,20 @@ class PerSample:
                 self._batch_size,
                 sampler=RandomSampler(self._dataset, True, count, self._generator),
                 num_workers=workers,
+                multiprocessing_context=_workers() if workers else None,
                 pin_memory=self._device.type == "cuda",
                 worker_init_fn=_begin_worker,
                 timeout=60 if workers else 0,  # seconds
                 generator=self._generator,
             )
         )
+
+
+def _workers() -> BaseContext:
+    """How workers are started: forked from here they would share its pages, which what is timed later had to copy."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _ahead(workers: int) -> int:
