@@ -15,6 +15,7 @@ from nntrack.parallel import World
 
 AHEAD = 8  # steps; on a CPU more hardly save time and need memory
 BESIDE = 4  # so many times as far ahead, at most: on a CPU in blocks side by side, on an accelerator in one
+FULL = 4096  # samples: so many keep an accelerator at work, and more only take its memory
 _SAMPLES, _VARIATIONS = 0, 1  # what draws are for
 
 Prepare = Callable[[Batch, torch.Generator | None], Batch]
@@ -33,8 +34,8 @@ class Supply:
         self._device = world.fabric.device
         cpu = self._device.type == "cpu"
         self._beside = min(threads, BESIDE) if cpu else 1
-        # there launches count, and are as many for a large block as for a small one
-        self.ahead = AHEAD if cpu else AHEAD * BESIDE
+        # launches take time, and are as many for a large block as for a small one
+        self.ahead = AHEAD if cpu else max(1, min(AHEAD * BESIDE, FULL // size))
         self._blocks: dict[int, list[Step]] = {}
 
     def batch(self, step: int) -> Step:

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nntrack.supply import AHEAD, Supply
+from nntrack.supply import AHEAD, BESIDE, FULL, Supply
 
 SIZE = 5
 
@@ -22,14 +22,14 @@ def prepare(batch, generator):
     return batch | {"noise": torch.randn(len(batch["index"]), generator=generator)}
 
 
-def supply(seed=3, rank=0, processes=1, threads=1):
+def supply(seed=3, rank=0, processes=1, threads=1, size=SIZE, device="cpu"):
     world = SimpleNamespace(
         size=processes,
         rank=rank,
-        fabric=SimpleNamespace(device=torch.device("cpu")),
+        fabric=SimpleNamespace(device=torch.device(device)),
         share=lambda index: index.chunk(processes, dim=-1)[rank],
     )
-    return Supply(Numbers(), prepare, SIZE, seed, world, threads)
+    return Supply(Numbers(), prepare, size, seed, world, threads)
 
 
 def same(one, other):
@@ -72,3 +72,11 @@ def test_processes_share_the_samples_of_one_and_vary_them_differently():
         assert torch.equal(index, again)
         assert torch.equal(torch.cat([one["index"], other["index"]]), index)
         assert not torch.isin(one["noise"], other["noise"]).any()
+
+
+@pytest.mark.parametrize("size", [1, 96, 500, 10**6])
+def test_an_accelerator_makes_many_steps_ready_at_once_if_batches_are_small(size):
+    steps = supply(size=size, device="meta").ahead
+    assert steps == 1 or (steps * size <= FULL and steps <= AHEAD * BESIDE)
+    assert steps == AHEAD * BESIDE or (steps + 1) * size > FULL
+    assert supply(size=size).ahead == AHEAD
