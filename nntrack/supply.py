@@ -15,7 +15,7 @@ from nntrack.parallel import World
 
 AHEAD = 8  # steps; on a CPU more hardly save time and need memory
 BESIDE = 4  # so many times as far ahead, at most: on a CPU in blocks side by side, on an accelerator in one
-FULL = 4096  # samples: so many keep an accelerator at work, and more only take its memory
+FULL = 4096  # samples of a block on an accelerator, at most: its memory has to hold them
 _SAMPLES, _VARIATIONS = 0, 1  # what draws are for
 
 Prepare = Callable[[Batch, torch.Generator | None], Batch]

@@ -96,6 +96,23 @@ def loop(data, net, monkeypatch):
     return Loop(task, schedule, 1e-3, RUN, None, None, world)
 
 
+@pytest.mark.parametrize(
+    ("bring", "waits"),
+    [
+        (lambda there: there.new_tensor([1.0, 2.0]), True),
+        (lambda there: torch.ones(2).to(DEVICE), True),
+        (lambda there: torch.ones(2).to(DEVICE, non_blocking=True), False),
+        (lambda there: torch.ones_like(there), False),
+        (lambda there: 2.0, False),
+    ],
+)
+def test_what_waits_is_found(bring, waits):
+    with Traffic() as traffic:
+        there = torch.zeros(2, device=DEVICE)
+        there + bring(there)
+    assert bool(traffic.found) == waits
+
+
 @pytest.mark.parametrize("net", ["pose", "localizer"])
 def test_a_step_waits_for_nothing(loop):
     block = AHEAD * BESIDE
