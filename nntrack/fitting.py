@@ -20,11 +20,11 @@ from nntrack.config import Params, Precision, Schedule
 from nntrack.dataset import Batch, Mixture
 from nntrack.muon import Muon
 from nntrack.parallel import World, fabric
-from nntrack.progress import Best, Curves, Watch, opened, weights
+from nntrack.progress import Best, Curves, Recent, Watch, opened, weights
 from nntrack.resume import Checkpoint, Parts
 from nntrack.supply import Prepare, Supply
 
-LOG_EVERY = 20  # steps
+LOG_EVERY = 20  # steps, of which the means are logged
 CLIP = 5.0  # norm that gradients are clipped to: a step after an outlier, not a jump
 SLOW = 0.1  # share of the learning rate that `Task.slow` parameters have
 LAST_SHARE = 0.01  # of the learning rate, at the last step
@@ -202,7 +202,8 @@ class Loop:
         optimizer = Muon(groups(net, schedule.weight_decay, task.slow), lr, fused=fused)
         self.net, self.optimizer = self.fabric.setup(net, optimizer)
         self.supply = Supply(task.train, task.prepare, schedule.batch_size, run.seed, world, run.threads)
-        self.watch, self.curves, self.best = Watch(task.train, world.gather), Curves(live), Best()
+        self.watch, self.recent = Watch(task.train, world.gather), Recent(world.mean)
+        self.curves, self.best = Curves(live), Best()
 
     def parts(self) -> Parts:
         """All that decides what the next steps do and what is left at the end; rate and samples follow from steps."""
@@ -212,6 +213,7 @@ class Loop:
             "optimizer": self.optimizer.optimizer,
             "loss scale": self.fabric.strategy.precision,
             "watch": self.watch,
+            "recent": self.recent,
             "curves": self.curves,
             "best": self.best,
         }
@@ -220,17 +222,16 @@ class Loop:
         """All steps that are left; returns the best averaged weights, a state dict on the CPU."""
         self.net.train()
         done = self.checkpoint.restore(self.parts(), self.world.first) if self.checkpoint is not None else 0
-        steps, silent = self.schedule.steps, self.world.rank > 0
-        todo = range(done + 1, steps + 1)
-        with tqdm(todo, initial=done, total=steps, unit="step", mininterval=1.0, disable=silent) as bar:
+        steps, todo = self.schedule.steps, range(done + 1, self.schedule.steps + 1)
+        with tqdm(todo, initial=done, total=steps, unit="step", mininterval=1.0, disable=self.world.rank > 0) as bar:
             for step in bar:
-                loss, parts = self.learn(step)
+                self.learn(step)
                 last = step == steps
                 if last or step % LOG_EVERY == 0:
                     self.check()
-                    figures = self.world.mean(torch.stack([loss, *parts.values()])).tolist()
-                    bar.set_postfix(loss=f"{figures[0]:.3f}", refresh=False)
-                    self.curves.log(step, "train", dict(zip(["loss", *parts], figures, strict=True)))
+                    means = self.recent.take()
+                    bar.set_postfix(loss=f"{means['loss']:.3f}", refresh=False)
+                    self.curves.log(step, "train", means)
                 if self.task.valid is not None and (last or step % self.schedule.validate_every == 0):
                     self.check()
                     self.validate(step, self.task.valid)
@@ -259,8 +260,8 @@ class Loop:
         batch = self.task.prepare(self.task.train.batch(torch.arange(1)), None)
         return self.task.total(self.task.net(batch["image"]), batch, 1.0, self.world.mean)[0]
 
-    def learn(self, step: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """One step (1 is the first), from drawing samples to the averaged weights; returns the loss and its parts."""
+    def learn(self, step: int) -> None:
+        """One step (1 is the first), from drawing samples to the averaged weights."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * group["share"] * share_of_lr(step - 1, self.schedule)
         batch, index = self.supply.batch(step)
@@ -272,9 +273,8 @@ class Loop:
         self.fabric.clip_gradients(self.net, self.optimizer, max_norm=CLIP, error_if_nonfinite=False)
         self.optimizer.step()
         self.average.update(self.net.module)
-        loss = loss.detach()
-        self.watch.add(step, loss, index)
-        return loss, {name: part.detach() for name, part in parts.items()}
+        self.watch.add(step, loss.detach(), index)
+        self.recent.add({"loss": loss, **parts})
 
     @torch.no_grad()
     def validate(self, step: int, held_out: Mixture) -> None:

@@ -1,4 +1,7 @@
-"""What a training keeps of its way: the losses not yet looked at, the curves, the best weights. All can be restored."""
+"""What a training keeps of its way: losses not yet looked at, means not yet logged, the curves, the best weights.
+
+All can be restored.
+"""
 
 import math
 import os
@@ -61,6 +64,44 @@ class Watch:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Watch on from there."""
         self._limit = state["limit"]
+
+
+class Recent:
+    """Means of a step's figures since they were last taken, for a single batch's say little about the net.
+
+    They are summed where they are: reading one at every step would keep an accelerator waiting.
+    """
+
+    def __init__(self, mean: Callable[[torch.Tensor], torch.Tensor] = lambda figures: figures) -> None:
+        """mean: of what the processes that train together each have."""
+        self._mean = mean
+        self._names: list[str] = []
+        self._sums: torch.Tensor | None = None
+        self._steps = 0
+
+    @torch.no_grad()
+    def add(self, figures: Mapping[str, torch.Tensor]) -> None:
+        """Take in a step's figures, numbers, of the same names every time."""
+        self._names = list(figures)
+        values = torch.stack(list(figures.values()))
+        self._sums = values if self._sums is None else self._sums.to(values.device) + values
+        self._steps += 1
+
+    def take(self) -> dict[str, float]:
+        """The means of the steps that were added, none without any; what is added next begins anew."""
+        if self._sums is None:
+            return {}
+        means = self._mean(self._sums / self._steps).tolist()
+        self._sums, self._steps = None, 0
+        return dict(zip(self._names, means, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was added since."""
+        return {"sums": self._sums, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Add on to that."""
+        self._sums, self._steps = state["sums"], state["steps"]
 
 
 def opened(folder: str | os.PathLike[str] | None) -> AbstractContextManager[Live | None]:

@@ -4,7 +4,7 @@ from dvclive import Live
 from torch import nn
 
 from nntrack import progress
-from nntrack.progress import Best, Curves, Watch
+from nntrack.progress import Best, Curves, Recent, Watch
 
 
 class Names:
@@ -44,6 +44,34 @@ def test_the_watch_goes_on_where_it_was():
         watch.add(2, torch.tensor(2 * progress.EXPLODED), torch.tensor([2]))
         watch.check()
         assert not watch.calm
+
+
+def recent(values, mean=lambda figures: figures, before=None):
+    recent = Recent(mean)
+    if before is not None:
+        recent.load_state_dict(before)
+    for value in values:
+        recent.add({"a": torch.tensor(value), "b": torch.tensor(-1.0)})
+    return recent
+
+
+def test_recent_figures_are_means_of_the_steps_since_they_were_taken():
+    taken = recent([1.0, 2.0, 6.0])
+    assert taken.take() == {"a": 3.0, "b": -1.0}
+    assert taken.take() == {}
+    taken.add({"a": torch.tensor(5.0), "b": torch.tensor(0.0)})
+    assert taken.take() == {"a": 5.0, "b": 0.0}
+
+
+def test_recent_figures_are_of_all_processes():
+    assert recent([1.0, 3.0], lambda own: (own + 2 * own) / 2).take() == {"a": 3.0, "b": -1.5}
+
+
+def test_recent_figures_go_on_where_they_were():
+    values = [0.1 * number for number in range(7)]
+    for split in range(7):
+        begun = recent(values[:split]).state_dict()
+        assert recent(values[split:], before=begun).take() == recent(values).take()
 
 
 def files(folder):

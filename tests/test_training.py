@@ -92,6 +92,16 @@ def test_the_pose_net_learns(data, tmp_path):
     np.testing.assert_array_equal(net.face_mean, faces.face_model().mean)
 
 
+def test_curves_are_means_of_the_steps_between(data, tmp_path, monkeypatch):
+    def curve(name, every):
+        monkeypatch.setattr(fitting, "LOG_EVERY", every)
+        return column(train_localizer(data, tmp_path / name, steps=5) / "live/plots/metrics/train/loss.tsv")
+
+    single, means = curve("single", 1), curve("means", 3)
+    assert len(single) == 5
+    assert means == pytest.approx([sum(single[:3]) / 3, sum(single[3:]) / 2], rel=1e-4)
+
+
 def test_the_best_weights_are_kept(data, tmp_path):
     """A training whose last steps ruin the net hands back what was best before."""
     out = train_localizer(data, tmp_path / "l")
