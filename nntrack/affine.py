@@ -56,6 +56,11 @@ def box_to_box(source: Array, target: Array) -> Array:
     return xp.stack(rows, axis=-2)
 
 
+def from_unit(like: Array, height: int, width: int) -> Array:
+    """The map (2, 3) of the square from -1 to 1 onto a picture of so many px, as an array beside ``like``."""
+    return beside(like, ((width / 2, 0.0, width / 2), (0.0, height / 2, height / 2)))
+
+
 def scale_of(affine: Array) -> Array:
     """The length of an image of a unit vector (...)."""
     xp = array_namespace(affine)

@@ -25,6 +25,7 @@ BLUR_ACROSS = (0.3, 1.2)  # px, deviation across it
 GAMMA, OFFSET = 0.5, 0.1  # half ranges: log; grey levels of 0..1
 GAIN = (-0.7, 0.3)  # range of its log: rooms are darker than studios
 OCCLUDER = (0.15, 0.6)  # half side, patch units
+_FACE = {"landmarks", "quat", "pos_size"}  # labels that say exactly where a face is
 
 
 def varied_view(
@@ -81,8 +82,7 @@ def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator)
 
 def warp(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int], pool: int = 1) -> torch.Tensor:
     """Images (B, 1, h, w) after maps (B, 2, 3) from px to patch units: (B, 1, *size); uint8 both; edges go on."""
-    target = beside(matrix, (0, 0, size[1], size[0])).expand(len(matrix), 4)
-    matrix = affine.compose(affine.box_to_box(_unit_box(target), target), matrix)
+    matrix = affine.compose(affine.from_unit(matrix, *size), matrix)
     if pool > 1:
         # a last column that is not full reaches beyond the image
         image = F.avg_pool2d(image.float(), pool, ceil_mode=True).round_().to(torch.uint8)
@@ -103,14 +103,12 @@ def degrade(image: torch.Tensor, settings: Augment, generator: torch.Generator) 
 
 def occlude(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) -> None:
     """Put an ellipse or a rectangle of one grey level over those images (B, 1, H, W) uint8 numbered ``chosen`` (K,)."""
-    count = len(chosen)
-    draw = torch.rand(7, count, device=image.device, generator=generator)
-    frame = beside(draw, (0, 0, image.shape[-1], image.shape[-2])).expand(count, 4)
+    draw = torch.rand(7, len(chosen), device=image.device, generator=generator)
     low, high = OCCLUDER
     halves = low + (high - low) * draw[3:5].T
     turned = affine.similarity(draw[2] * torch.pi, torch.ones_like(draw[2]), draw[:2].T * 2 - 1)
-    shape = affine.compose(turned, affine.box_to_box(_unit_box(frame), torch.cat([-halves, halves], dim=-1)))
-    place = affine.compose(affine.box_to_box(_unit_box(frame), frame), shape)
+    shape = torch.cat([turned[..., :2] * halves[:, None], turned[..., 2:]], dim=-1)
+    place = affine.compose(affine.from_unit(draw, *image.shape[-2:]), shape)
     kernels.cover(image, chosen, place, draw[5] < 0.5, (draw[6] * 255).round().to(torch.uint8))
 
 
@@ -162,6 +160,8 @@ def localizer_input(image: torch.Tensor) -> torch.Tensor:
 
 def _face_box(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """The moved box, which is only nearly the face's; where the face itself is known, its box is cut anew."""
+    if not labels.keys() >= _FACE:
+        return labels["bbox"]
     known = labels["has_landmarks"] & labels["has_quat"] & labels["has_pos_size"]
     exact = landmarks.face_box(labels["landmarks"], labels["quat"], labels["pos_size"])
     return torch.where(known[:, None], exact, labels["bbox"])

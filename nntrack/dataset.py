@@ -1,12 +1,12 @@
 """Stored samples to batches on the device: a weighted mixture of datasets, drawn by a generator that is passed in.
 
-A batch is a dict of tensors: ``image`` (B, 1, H, W) uint8; every field of `sample.FIELDS`, float32, in pixels of the
-stored image; ``has_<mask>`` (B,) bool for every mask of `sample.MASKS`; ``index`` (B,) int64, by which `Mixture.names`
-tells whose samples they are.
+A batch is a dict of tensors: ``image`` (B, 1, H, W) uint8; fields of `sample.FIELDS`, float32, in pixels of the stored
+image; ``has_<mask>`` (B,) bool for masks of `sample.MASKS`; ``index`` (B,) int64, by which `Mixture.names` tells whose
+samples they are.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -34,12 +34,16 @@ class Mixture:
     """Several parts of datasets as one numbered collection of samples.
 
     Labels lie on ``device``, and so do images if it is a GPU with `ROOM` for them; else they stay on disk behind
-    memory maps. Parts without rows or with share 0 are left out.
+    memory maps. Parts without rows or with share 0 are left out. Of labels and masks batches hold what ``needs`` names,
+    and the ``roi``: those that nobody asks for would be moved with every picture all the same.
     Raises ValueError if nothing is left, or if images differ in size.
     """
 
-    def __init__(self, parts: Sequence[Part], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, parts: Sequence[Part], device: torch.device | str = "cpu", needs: Collection[str] = MASKS
+    ) -> None:
         self._device = torch.device(device)
+        self._needs = needs
         self._parts = [part for part in parts if len(part.rows) and part.share > 0]
         if not self._parts:
             files = ", ".join(str(part.stored.path) for part in parts) or "no dataset at all"
@@ -58,8 +62,10 @@ class Mixture:
         self._resident = self._load_images() if len(self) * math.prod(self.image_size) <= room(self._device) else None
 
     def _load_labels(self) -> Batch:
-        columns = {name: [part.stored.labels[name][part.rows] for part in self._parts] for name in FIELDS}
-        columns |= {f"has_{name}": [part.stored.masks[name][part.rows] for part in self._parts] for name in MASKS}
+        fields = [name for name in FIELDS if name in self._needs or name == "roi"]
+        masks = [name for name in MASKS if name in self._needs]
+        columns = {name: [part.stored.labels[name][part.rows] for part in self._parts] for name in fields}
+        columns |= {f"has_{name}": [part.stored.masks[name][part.rows] for part in self._parts] for name in masks}
         return {name: torch.from_numpy(np.concatenate(parts)).to(self._device) for name, parts in columns.items()}
 
     def _load_images(self) -> torch.Tensor:

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 
 from nntrack import affine, images
-from nntrack.constants import beside
 
 CHANNELS = 4  # pictures with the same map that OpenCV warps at once
 _EDGE = 32  # px around a picture before a warp
@@ -109,13 +108,9 @@ def _alike(maps: np.ndarray) -> Iterator[list[int]]:
 
 
 def _warp_batch(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    def from_unit(height: int, width: int) -> torch.Tensor:
-        unit, box = beside(matrix, (-1, -1, 1, 1)), beside(matrix, (0, 0, width, height))
-        return affine.box_to_box(unit, box).expand_as(matrix)
-
     # where in the unit square of the image each point of the result's unit square looks
-    back = affine.compose(affine.inverse(matrix), from_unit(*size))
-    theta = affine.compose(affine.inverse(from_unit(*image.shape[-2:])), back)
+    back = affine.compose(affine.inverse(matrix), affine.from_unit(matrix, *size))
+    theta = affine.compose(affine.inverse(affine.from_unit(matrix, *image.shape[-2:])), back)
     grid = F.affine_grid(theta, [len(image), 1, *size], align_corners=False)
     warped = F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
     return warped.round().to(torch.uint8)

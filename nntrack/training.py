@@ -152,7 +152,8 @@ def _task(
     device: torch.device,
 ) -> Task[Net]:
     """parts: those to learn from (False) or held out (True). show: given how many stored px make one of ``width``."""
-    train, held_out = Mixture(parts(False), device), parts(True)
+    needs = {name for loss in table.values() for name in loss.needs}
+    train, held_out = Mixture(parts(False), device, needs), parts(True)
     roi = train.labels("roi")
     pool = max(1, int((roi[:, 2] - roi[:, 0]).median().item() / width))
     # everything is watched on held-out samples; what has no weight does not count
@@ -160,7 +161,7 @@ def _task(
     return Task(
         net=net,
         train=train,
-        valid=Mixture(held_out, device) if any(len(part.rows) for part in held_out) else None,
+        valid=Mixture(held_out, device, needs) if any(len(part.rows) for part in held_out) else None,
         prepare=partial(show, pool),
         total=partial(losses.total, weights, table),
         values=partial(losses.evaluate, watched, table),

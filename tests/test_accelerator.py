@@ -92,7 +92,7 @@ def loop(data, net, monkeypatch):
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": Draws() if device == DEVICE else generator(device))
     world = World(1, 1, RUN.precision)
     world.fabric = Fabric(strategy=SingleDeviceStrategy(DEVICE))
-    task = dataclasses.replace(task, train=Mixture(task.train._parts, DEVICE))
+    task = dataclasses.replace(task, train=Mixture(task.train._parts, DEVICE, task.train._needs))
     return Loop(task, schedule, 1e-3, RUN, None, None, world)
 
 

@@ -87,6 +87,14 @@ def test_a_camera_sees_points_where_the_moved_picture_has_them(maps, rng):
         assert (moved[:, :2] > 0).all()
 
 
+@pytest.mark.parametrize("like", [np.zeros(1), torch.zeros(1)])
+def test_from_unit_takes_the_square_to_the_picture(like):
+    square, picture = np.array([-1.0, -1, 1, 1]), np.array([0.0, 0, 288, 224])
+    matrix = affine.from_unit(like, 224, 288)
+    assert type(matrix) is type(like)
+    np.testing.assert_array_equal(matrix, affine.box_to_box(square, picture))
+
+
 def test_box_to_box_takes_corners_to_corners(rng):
     source, target = np.array([1.0, 2, 5, 9]), np.array([-1.0, -1, 1, 1])
     matrix = affine.box_to_box(source, target)

@@ -40,6 +40,15 @@ def test_a_batch_holds_what_was_stored(stored):
     assert mixture.names(index) == [f"{name}:face {row}" for name, row in origins]
 
 
+def test_a_batch_holds_no_label_that_nobody_asked_for(stored):
+    index = torch.tensor([3, 0])
+    every = Mixture(parts(stored, a=1)).batch(index)
+    found = Mixture(parts(stored, a=1), needs={"bbox", "landmarks_depth"}).batch(index)
+    assert set(found) == {"image", "index", "roi", "bbox", "has_bbox", "has_landmarks_depth"}
+    for name, values in found.items():
+        assert torch.equal(values, every[name])
+
+
 @pytest.mark.parametrize("chunk", [4, 1000])
 def test_pictures_that_lie_on_the_device_are_those_of_the_files(stored, chunk, monkeypatch):
     index = torch.tensor([25, 2, 0, 20, 2])
