@@ -32,7 +32,7 @@ from nntrack import affine, augment, contract, images, landmarks, training
 from nntrack.config import Augment
 from nntrack.dataset import Mixture
 from nntrack.fitting import Task
-from nntrack.sample import FIELDS, MASKS, move_labels
+from nntrack.sample import move_labels
 
 SAMPLES = 2048  # that are encoded, drawn as training draws
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -53,8 +53,10 @@ class Encoded(Dataset):
         self._file: h5py.File | None = None
         self._columns: dict[str, h5py.Dataset] = {}
         self.rng = np.random.default_rng(generator.initial_seed())
+        batch = train.batch(train.draw(count, generator))
+        self._masks = [name for name in batch if name.startswith("has_")]
         with h5py.File(path, "w") as file:
-            _write(file, train.batch(train.draw(count, generator)))
+            _write(file, batch, self._masks)
 
     def __len__(self) -> int:
         return self._count
@@ -65,7 +67,7 @@ class Encoded(Dataset):
             self._columns = dict(self._file)
         row = {name: column[number] for name, column in self._columns.items()}
         image = cv2.imdecode(row.pop("image"), cv2.IMREAD_GRAYSCALE)
-        masks = {f"has_{name}": torch.tensor(known) for name, known in zip(MASKS, row.pop("masks"), strict=True)}
+        masks = {name: torch.tensor(known) for name, known in zip(self._masks, row.pop("masks"), strict=True)}
         return self._show(image, {name: torch.as_tensor(value) for name, value in row.items()} | masks, self.rng)
 
     def close(self) -> None:
@@ -75,13 +77,14 @@ class Encoded(Dataset):
             self._file, self._columns = None, {}
 
 
-def _write(file: h5py.File, batch: Labels) -> None:
+def _write(file: h5py.File, batch: Labels, masks: list[str]) -> None:
     pictures = batch["image"][:, 0].cpu().numpy()
     column = file.create_dataset("image", len(pictures), h5py.vlen_dtype(np.uint8))
     for number, image in enumerate(pictures):
         column[number] = cv2.imencode(".jpg", image, QUALITY)[1]
-    file["masks"] = torch.stack([batch[f"has_{name}"] for name in MASKS], dim=1).cpu().numpy()
-    for name in ["index", *(name for name in FIELDS if batch[f"has_{name}"].any())]:
+    file["masks"] = torch.stack([batch[name] for name in masks], dim=1).cpu().numpy()
+    nobodys = {name.removeprefix("has_") for name in masks if not batch[name].any()}
+    for name in sorted(batch.keys() - {"image", *masks, *nobodys}):
         file[name] = batch[name].cpu().numpy()
 
 
@@ -201,7 +204,7 @@ def view(image: np.ndarray, labels: Labels, move: torch.Tensor, size: tuple[int,
         window = affine.compose(mirror, window)
     rest = {name: value for name, value in labels.items() if name != "roi"}
     image, labels = images.warp(image, window.numpy(), size), move_labels(window, rest)
-    if labels["has_landmarks"] and labels["has_quat"] and labels["has_pos_size"]:
+    if all(labels.get(f"has_{name}", False) for name in ("landmarks", "quat", "pos_size")):
         labels["bbox"] = landmarks.face_box(labels["landmarks"], labels["quat"], labels["pos_size"])
     if mirrored:
         image, labels = np.ascontiguousarray(image[:, ::-1]), move_labels(mirror, labels)

@@ -23,6 +23,7 @@ from typing import Annotated, Any
 
 import h5py
 import numpy as np
+import torch
 import typer
 from dvclive import Live
 
@@ -31,7 +32,7 @@ from nntrack import compute, config, training
 from nntrack.dataset import Mixture
 from nntrack.fitting import Loop
 from nntrack.parallel import World
-from nntrack.sample import FIELDS, MASKS, STRINGS
+from nntrack.sample import STRINGS
 from nntrack.store import Stored
 from stages._run import run
 
@@ -153,8 +154,8 @@ def _train_when_told(folder: Path, steps: int) -> None:
 
 def label_bytes(mixture: Mixture) -> int:
     """What the labels of one sample take on the device."""
-    columns = [mixture.labels(name) for name in (*FIELDS, *(f"has_{name}" for name in MASKS))]
-    return sum(column[0].numel() * column.element_size() for column in columns)
+    batch = mixture.batch(torch.arange(1))
+    return sum(column.nbytes for name, column in batch.items() if name not in ("image", "index"))
 
 
 def show(result: dict) -> None:

@@ -197,6 +197,6 @@ def test_memory_is_told(checkout, monkeypatch, capsys):
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["samples"] == {"small": 24, "large": 80}
     assert told["ratio"] > 0 and told["steps"] == 1
-    assert told["label_bytes_per_sample"] == 224 * 4 + 8
+    assert told["label_bytes_per_sample"] == 219 * 4 + 5  # all labels and masks but face and camera
     assert all(peak["all"] > 1 for peak in told["peak_mb"].values())
     assert not list((checkout / "work").iterdir())
