@@ -47,7 +47,7 @@ def view(batch: Batch, size: tuple[int, int], moves: torch.Tensor | None = None,
     if moves is not None:
         whole = affine.compose(whole, moves)
     moved = move_labels(whole, {name: value for name, value in batch.items() if name not in ("image", "roi")})
-    if moves is not None:
+    if moves is not None and "bbox" in moved:
         moved["bbox"] = _face_box(moved)
     return moved | {"roi": _unit_box(batch["roi"]), "image": warp(batch["image"], whole, size, pool)}
 

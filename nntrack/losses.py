@@ -28,7 +28,7 @@ POS_SIZE_VOLUME = 8.0  # positions in the patch times sizes up to the patch
 class Loss:
     """A row of a table of losses.
 
-    function: ``(prediction, target) -> (B,)``. needs: masks, without ``has_``.
+    function: ``(prediction, target) -> (B,)``. needs: masks, without ``has_``; batches have no other labels.
     late: comes in only when training is well on.
     """
 

@@ -164,6 +164,13 @@ def test_blur_leaves_a_blank_picture_alone():
     assert torch.equal(changed(augment.blur, blank), blank)
 
 
+@pytest.mark.parametrize("left", [("quat", "landmarks"), ("bbox",), ()])
+def test_labels_that_are_not_there_are_no_matter(batch, left):
+    some = {name: batch[name] for name in ("image", "roi", *left, *(f"has_{name}" for name in left))}
+    shown = augment.varied_view(some, SIZE, ALL, generator())
+    assert shown.keys() == some.keys()
+
+
 def test_an_occluder_is_one_grey_level_and_keeps_to_its_size():
     covered = changed(augment.occlude, torch.zeros(200, 1, 80, 100, dtype=torch.uint8))
     seen = [picture.unique() for picture in covered]
