@@ -223,7 +223,7 @@ def draw_move(roi: np.ndarray, settings: Augment, rng: np.random.Generator) -> n
 
 
 def degrade(image: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
-    """`augment.degrade` of one picture (H, W) uint8."""
+    """`augment.draw_changes` for one picture (H, W) uint8, done to it."""
     if rng.random() < settings.occlusion:
         image = occlude(image, rng)
     if rng.random() < settings.intensity:

@@ -9,10 +9,11 @@ import statistics
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import typer
 
-from nntrack import affine, compute, config, contract, kernels
+from nntrack import affine, augment, changes, compute, config, contract, kernels
 from nntrack.supply import AHEAD
 from stages._run import run
 
@@ -46,54 +47,55 @@ def pairs(
     """By kernel, the CPU's own form and the batched one, on random pictures of the given sizes."""
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randint(0, 256, (count, 1, *stored), dtype=torch.uint8, generator=generator)
-    turn = (torch.rand(count, generator=generator) - 0.5, torch.rand(count, generator=generator) / 2 + 0.75)
-    maps = affine.similarity(*turn, torch.zeros(count, 2))
-    shared = maps[torch.arange(count) % (count // kernels.CHANNELS)]  # as training moves them
+    few = count // kernels.CHANNELS
+    maps = affine.similarity(
+        torch.rand(count, generator=generator) - 0.5,
+        torch.rand(count, generator=generator) / 2 + 0.75,
+        torch.zeros(count, 2),
+    )
+    shared = maps[torch.arange(count) % few]  # as training moves them
     shown = pictures[:, :, : size[0], : size[1]].contiguous()
-    flat, rank = shown.flatten(1), int(contract.PREPROCESSING.quantile * shown[0].numel())
-    strength = 20 * torch.rand(count, generator=generator)
-    every = torch.arange(count)
-    table = torch.randint(0, 256, (count, 256), dtype=torch.uint8, generator=generator)
-    middle = affine.similarity(*turn, torch.tensor([size[1], size[0]]).expand(count, 2) / 2)
-    shape = affine.compose(middle, torch.tensor([[40.0, 0, 0], [0, 40.0, 0]]))
-    disc, grey, gain = turn[0] < 0, table[:, 0], turn[1] / 255
-    # about as many weights as the blur of a training has on average
-    weights = torch.zeros(count, 9, 9)
-    weights[:, 2:7, 2:7] = 1 / 25
-    return {
+    flat, rule = shown.flatten(1), contract.PREPROCESSING
+    place = rule.quantile * (flat.shape[1] - 1)
+    # random levels are bright; some pictures of a training are dark
+    flat[: count // 4] //= 2
+    gain = torch.full((count,), 1 / 255)
+    found = {
         "warp": (
-            lambda: kernels._warp_each(pictures, shared, size),
+            lambda: kernels._vary_each(pictures, shared, size, ()),
             lambda: kernels._warp_batch(pictures, shared, size),
         ),
         "warp_alone": (
-            lambda: kernels._warp_each(pictures, maps, size),
+            lambda: kernels._vary_each(pictures, maps, size, ()),
             lambda: kernels._warp_batch(pictures, maps, size),
         ),
-        "grey_level": (
-            lambda: kernels._level_by_histogram(flat, rank),
-            lambda: kernels._level_by_halving(flat, rank),
-        ),
-        "look_up": (
-            lambda: kernels._look_up_each(shown, every, table),
-            lambda: kernels._look_up_batch(shown, every, table),
-        ),
-        "cover": (
-            lambda: kernels._cover_each(shown, every, shape, disc, grey),
-            lambda: kernels._cover_batch(shown, every, shape, disc, grey),
-        ),
-        "convolve": (
-            lambda: kernels._convolve_each(shown, every, weights),
-            lambda: kernels._convolve_batch(shown, every, weights),
+        "grey_quantile": (
+            lambda: kernels._quantile_each(flat, place, rule.dark_below),
+            lambda: kernels._quantile_batch(flat, place, rule.dark_below),
         ),
         "scaled": (
-            lambda: kernels._scaled_each(shown, gain, -0.5),
-            lambda: kernels._scaled_batch(shown, gain, -0.5),
-        ),
-        "noise": (
-            lambda: kernels._add_noise_each(shown, strength, generator),
-            lambda: kernels._add_noise_batch(shown, strength, generator),
+            lambda: kernels._scaled_each(shown, gain, -rule.offset),
+            lambda: kernels._scaled_batch(shown, gain, -rule.offset),
         ),
     }
+    stacks = shown.view(kernels.CHANNELS, few, *size).permute(1, 2, 3, 0).contiguous().numpy()
+    every = torch.arange(few)
+    for draw in (augment.occlude, augment.relight, augment.blur):
+        found[draw.__name__] = forms(draw(every, generator), stacks, shown)
+    found["noise"] = forms(changes.AddNoise(20 * torch.rand(few, generator=generator), generator), stacks, shown)
+    return found
+
+
+def forms(
+    change: kernels.Change, stacks: np.ndarray, shown: torch.Tensor
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Those of a change of all ``stacks`` (S, H, W, CHANNELS), which are the images ``shown`` (B, 1, H, W), too."""
+
+    def each() -> None:
+        for number, work in change.each(stacks.shape[1:3]).items():
+            work(stacks[number])
+
+    return each, lambda: change.batch(shown)
 
 
 def medians(forms: tuple[Callable[[], object], ...], repeats: int) -> list[float]:

@@ -5,12 +5,12 @@ uint8 too, and labels in patch units: the edges of the ``roi`` at -1 and 1. Imag
 where they become a net's input. There is no draw but from the generator, which lives on the batch's device.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 
-from nntrack import affine, kernels, landmarks
+from nntrack import affine, changes, kernels, landmarks
 from nntrack.config import Augment
 from nntrack.constants import beside
 from nntrack.contract import PREPROCESSING
@@ -33,15 +33,21 @@ def varied_view(
 ) -> Batch:
     """The batch as training sees it, (height, width) ``size``; see `view` for ``pool``."""
     moves = draw_moves(batch["roi"], settings, generator)
-    shown = view(batch, size, moves, pool)
-    shown["image"] = degrade(shown["image"], settings, generator)
-    return shown
+    drawn = draw_changes(len(batch["roi"]), settings, generator)
+    return view(batch, size, moves, drawn, pool)
 
 
-def view(batch: Batch, size: tuple[int, int], moves: torch.Tensor | None = None, pool: int = 1) -> Batch:
+def view(
+    batch: Batch,
+    size: tuple[int, int],
+    moves: torch.Tensor | None = None,
+    drawn: Sequence[kernels.Change] = (),
+    pool: int = 1,
+) -> Batch:
     """The batch through its ``roi``, after the similarities ``moves`` (B, 2, 3) of the image plane (none if not given).
 
-    pool: images are averaged over so many pixels first; choose the whole part of (px of the roi / px of the view).
+    drawn: what is done to what is seen then. pool: images are averaged over so many pixels first; choose the whole
+    part of (px of the roi / px of the view).
     """
     whole = affine.box_to_box(batch["roi"], _unit_box(batch["roi"]))
     if moves is not None:
@@ -49,14 +55,14 @@ def view(batch: Batch, size: tuple[int, int], moves: torch.Tensor | None = None,
     moved = move_labels(whole, {name: value for name, value in batch.items() if name not in ("image", "roi")})
     if moves is not None and "bbox" in moved:
         moved["bbox"] = _face_box(moved)
-    return moved | {"roi": _unit_box(batch["roi"]), "image": warp(batch["image"], whole, size, pool)}
+    shown = _seen(batch["image"], whole, size, drawn, pool)
+    return moved | {"roi": _unit_box(batch["roi"]), "image": shown}
 
 
 def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
     """Random similarities (B, 2, 3) that turn, zoom, shift and mirror the content of each ``roi`` (B, 4).
 
-    Each draw is for as many images as a CPU warps at once (`kernels.CHANNELS`), as far from each other as can be: of
-    batches that are made ready for several steps, those that share a draw are in different ones.
+    Each draw is for the images of a stack (`kernels.stacks`), which a CPU warps at once.
     """
     few, device = -(-len(roi) // kernels.CHANNELS), roi.device
     # two draws make a triangle: the far turns are seen, the common ones more often
@@ -80,54 +86,46 @@ def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator)
     return affine.compose(affine.similarity(angle, scale, centre + shift), first)
 
 
-def warp(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int], pool: int = 1) -> torch.Tensor:
-    """Images (B, 1, h, w) after maps (B, 2, 3) from px to patch units: (B, 1, *size); uint8 both; edges go on."""
-    matrix = affine.compose(affine.from_unit(matrix, *size), matrix)
-    if pool > 1:
-        # a last column that is not full reaches beyond the image
-        image = F.avg_pool2d(image.float(), pool, ceil_mode=True).round_().to(torch.uint8)
-        matrix = torch.cat([matrix[..., :2] * pool, matrix[..., 2:]], dim=-1)
-    return kernels.warp(image, matrix, size)
+def draw_changes(count: int, settings: Augment, generator: torch.Generator) -> list[kernels.Change]:
+    """Random occluders, other light, blur and noise for so many images, in this order.
 
-
-def degrade(image: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
-    """Images (B, 1, H, W) uint8 with occluders, other light, blur and noise; uint8. Those given are overwritten."""
-    _change_some(image, settings.occlusion, occlude, generator)
-    _change_some(image, settings.intensity, relight, generator)
-    _change_some(image, settings.blur, blur, generator)
+    Each is for whole stacks (`kernels.stacks`), always for as many, so that shapes never depend on a draw.
+    """
+    few = -(-count // kernels.CHANNELS)
+    drawn: list[kernels.Change] = []
+    for draw, share in ((occlude, settings.occlusion), (relight, settings.intensity), (blur, settings.blur)):
+        if wanted := round(share * few):
+            chosen = torch.randperm(few, device=generator.device, generator=generator)[:wanted]
+            drawn.append(draw(chosen, generator))
     if settings.noise:
-        strength = torch.rand(len(image), device=image.device, generator=generator) * (255 * settings.noise)
-        image = kernels.add_noise(image, strength, generator)
-    return image
+        strength = torch.rand(few, device=generator.device, generator=generator) * (255 * settings.noise)
+        drawn.append(changes.AddNoise(strength, generator))
+    return drawn
 
 
-def occlude(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) -> None:
-    """Put an ellipse or a rectangle of one grey level over those images (B, 1, H, W) uint8 numbered ``chosen`` (K,)."""
-    draw = torch.rand(7, len(chosen), device=image.device, generator=generator)
+def occlude(chosen: torch.Tensor, generator: torch.Generator) -> changes.Cover:
+    """An ellipse or a rectangle of one grey level over the images of the stacks ``chosen`` (K,)."""
+    draw = torch.rand(7, len(chosen), device=chosen.device, generator=generator)
     low, high = OCCLUDER
     halves = low + (high - low) * draw[3:5].T
     turned = affine.similarity(draw[2] * torch.pi, torch.ones_like(draw[2]), draw[:2].T * 2 - 1)
-    shape = torch.cat([turned[..., :2] * halves[:, None], turned[..., 2:]], dim=-1)
-    place = affine.compose(affine.from_unit(draw, *image.shape[-2:]), shape)
-    kernels.cover(image, chosen, place, draw[5] < 0.5, (draw[6] * 255).round().to(torch.uint8))
+    place = torch.cat([turned[..., :2] * halves[:, None], turned[..., 2:]], dim=-1)
+    return changes.Cover(chosen, place, draw[5] < 0.5, (draw[6] * 255).round().to(torch.uint8))
 
 
-def relight(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) -> None:
-    """Give those images (B, 1, H, W) uint8 that are numbered ``chosen`` (K,) another gamma, gain and offset, clipped
-    as a sensor clips."""
+def relight(chosen: torch.Tensor, generator: torch.Generator) -> changes.LookUp:
+    """Another gamma, gain and offset for the images of the stacks ``chosen`` (K,), clipped as a sensor clips."""
     shape = (len(chosen), 1)
     gamma = torch.exp(_uniform(shape, GAMMA, generator))
-    gain = torch.exp(GAIN[0] + (GAIN[1] - GAIN[0]) * torch.rand(shape, device=image.device, generator=generator))
-    grey = torch.linspace(0, 1, 256, device=image.device)
+    gain = torch.exp(GAIN[0] + (GAIN[1] - GAIN[0]) * torch.rand(shape, device=chosen.device, generator=generator))
+    grey = torch.linspace(0, 1, 256, device=chosen.device)
     table = grey**gamma * gain + _uniform(shape, OFFSET, generator)
-    table = (table.clamp(0, 1) * 255).round().to(torch.uint8)
-    kernels.look_up(image, chosen, table)
+    return changes.LookUp(chosen, (table.clamp(0, 1) * 255).round().to(torch.uint8))
 
 
-def blur(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) -> None:
-    """Blur each of those images (B, 1, H, W) uint8 that are numbered ``chosen`` (K,) by a Gaussian of its own, longer
-    in one random direction as motion makes it."""
-    count, device = len(chosen), image.device
+def blur(chosen: torch.Tensor, generator: torch.Generator) -> changes.Convolve:
+    """A Gaussian for each of the stacks ``chosen`` (K,), longer in one random direction as motion makes it."""
+    count, device = len(chosen), chosen.device
     draw = torch.rand(3, count, 1, 1, device=device, generator=generator)
     angle = draw[0] * torch.pi
     along = BLUR_LONG[0] + (BLUR_LONG[1] - BLUR_LONG[0]) * draw[1]
@@ -138,17 +136,13 @@ def blur(image: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) 
     weights = torch.exp(-0.5 * (((cos * x + sin * y) / along) ** 2 + ((cos * y - sin * x) / across) ** 2))
     weights = weights / weights.sum(dim=(1, 2), keepdim=True)  # (K, n, n)
     weights = torch.where(weights < BLUR_FAINT, 0.0, weights)
-    kernels.convolve(image, chosen, weights / weights.sum(dim=(1, 2), keepdim=True))
+    return changes.Convolve(chosen, weights / weights.sum(dim=(1, 2), keepdim=True))
 
 
 def client_brightness(image: torch.Tensor) -> torch.Tensor:
     """The pose net's input from images (B, 1, H, W) uint8: `images.client_brightness`, batched."""
     rule = PREPROCESSING
-    position = rule.quantile * (image[0].numel() - 1)
-    level = kernels.grey_level(image, int(position))
-    rest = position - int(position)
-    if rest:
-        level = level + rest * (kernels.grey_level(image, int(position) + 1) - level)
+    level = kernels.grey_quantile(image, rule.quantile, rule.dark_below)
     gain = torch.where(level < rule.dark_below, rule.target / level.clamp_min(rule.floor), 1 / 255)
     return kernels.scaled(image, gain, -rule.offset)
 
@@ -167,16 +161,16 @@ def _face_box(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return torch.where(known[:, None], exact, labels["bbox"])
 
 
-def _change_some(
-    image: torch.Tensor,
-    share: float,
-    change: Callable[[torch.Tensor, torch.Tensor, torch.Generator], None],
-    generator: torch.Generator,
-) -> None:
-    """Do ``change`` to a random ``share`` of the images: always as many, so that shapes never depend on a draw."""
-    count = round(share * len(image))
-    if count:
-        change(image, torch.randperm(len(image), device=image.device, generator=generator)[:count], generator)
+def _seen(
+    image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int], drawn: Sequence[kernels.Change], pool: int
+) -> torch.Tensor:
+    """Images (B, 1, h, w) after maps (B, 2, 3) from px to patch units, and changes: (B, 1, *size); uint8 both."""
+    matrix = affine.compose(affine.from_unit(matrix, *size), matrix)
+    if pool > 1:
+        # a last column that is not full reaches beyond the image
+        image = F.avg_pool2d(image.float(), pool, ceil_mode=True).round_().to(torch.uint8)
+        matrix = torch.cat([matrix[..., :2] * pool, matrix[..., 2:]], dim=-1)
+    return kernels.vary(image, matrix, size, drawn)
 
 
 def _uniform(shape: tuple[int, ...], half: float, generator: torch.Generator) -> torch.Tensor:

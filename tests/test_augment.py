@@ -136,32 +136,36 @@ def test_pictures_stay_bytes_and_the_batch_as_it_was(batch):
     assert torch.equal(batch["image"], before)
 
 
+def changed(pictures, drawn):
+    """Pictures after changes, where they are."""
+    return kernels.vary(pictures, torch.eye(2, 3).expand(len(pictures), 2, 3), tuple(pictures.shape[2:]), drawn)
+
+
 def test_each_change_is_done_to_its_share(batch):
-    many = batch["image"][:1].expand(20, 1, 192, 192).contiguous()
+    many = batch["image"][:1].expand(80, 1, 192, 192).contiguous()
     for name, share in (("occlusion", 0.3), ("intensity", 0.5), ("blur", 0.2), ("noise", 0.0)):
-        degraded = augment.degrade(many.clone(), PLAIN.model_copy(update={name: share}), generator())
-        assert (degraded != many).flatten(1).any(dim=1).sum() == round(20 * share), name
+        drawn = augment.draw_changes(80, PLAIN.model_copy(update={name: share}), generator())
+        assert (changed(many, drawn) != many).flatten(1).any(dim=1).sum() == round(80 * share), name
 
 
-def changed(change, pictures, chosen=None):
-    """Pictures of which those that are chosen, or all, were changed where they are."""
-    found = pictures.clone()
-    change(found, torch.arange(len(pictures)) if chosen is None else chosen, generator())
-    return found
+def everywhere(draw, pictures):
+    """Pictures that were changed as ``draw`` says, all of them."""
+    chosen = torch.arange(-(-len(pictures) // kernels.CHANNELS))
+    return changed(pictures, [draw(chosen, generator())])
 
 
-@pytest.mark.parametrize("change", [augment.occlude, augment.relight, augment.blur])
-def test_each_change_changes_each_chosen_picture_its_own_way(change):
-    pictures = torch.randint(0, 256, (1, 1, 40, 50), generator=generator()).byte().expand(5, 1, 40, 50).contiguous()
-    found = changed(change, pictures, torch.tensor([4, 0, 1]))
-    assert not torch.equal(found[0], found[1])
-    for number in range(5):
-        assert torch.equal(found[number], pictures[number]) == (number in (2, 3))
+@pytest.mark.parametrize("draw", [augment.occlude, augment.relight, augment.blur])
+def test_every_stack_is_changed_in_its_own_way(draw):
+    pictures = torch.randint(0, 256, (1, 1, 40, 50), generator=generator()).byte().expand(20, 1, 40, 50).contiguous()
+    found = changed(pictures, [draw(torch.tensor([4, 0, 1]), generator())])
+    assert len(found.flatten(1).unique(dim=0)) == 4
+    for number in range(20):
+        assert torch.equal(found[number], pictures[number]) == (number % 5 in (2, 3))
 
 
 def test_blur_leaves_a_blank_picture_alone():
     blank = torch.full((4, 1, 30, 30), 77, dtype=torch.uint8)
-    assert torch.equal(changed(augment.blur, blank), blank)
+    assert torch.equal(everywhere(augment.blur, blank), blank)
 
 
 @pytest.mark.parametrize("left", [("quat", "landmarks"), ("bbox",), ()])
@@ -172,7 +176,7 @@ def test_labels_that_are_not_there_are_no_matter(batch, left):
 
 
 def test_an_occluder_is_one_grey_level_and_keeps_to_its_size():
-    covered = changed(augment.occlude, torch.zeros(200, 1, 80, 100, dtype=torch.uint8))
+    covered = everywhere(augment.occlude, torch.zeros(200, 1, 80, 100, dtype=torch.uint8))
     seen = [picture.unique() for picture in covered]
     assert all(len(levels) <= 2 for levels in seen)
     share = (covered > 0).float().mean(dim=(1, 2, 3))
@@ -180,8 +184,8 @@ def test_an_occluder_is_one_grey_level_and_keeps_to_its_size():
 
 
 def test_light_is_the_same_function_for_every_pixel_and_rises():
-    picture = torch.arange(256).byte().expand(6, 1, 3, 256).contiguous()
-    relit = changed(augment.relight, picture).int()
+    picture = torch.arange(256).byte().expand(24, 1, 3, 256).contiguous()
+    relit = everywhere(augment.relight, picture).int()
     assert torch.equal(relit[:, :, 0], relit[:, :, 2])
     assert (relit.diff(dim=-1) >= 0).all()
 

@@ -18,8 +18,8 @@ FLOORS = (
     {"store", "readers", "parts", "shapes", "clutter", "drawing"},
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"}
     | {"kernels", "sheets", "muon"},
-    {"augment", "backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing"},
-    {"networks", "metrics", "protocols", "losses", "supply", "fitting", "render", "selection"},
+    {"backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing", "changes"},
+    {"augment", "networks", "metrics", "protocols", "losses", "supply", "fitting", "render", "selection"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
     | {"comparison", "nets", "pictures", "sittings", "page", "tables", "card"},
 )

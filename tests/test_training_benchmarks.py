@@ -10,7 +10,7 @@ from dvclive import Live
 
 from benchmarks import _machine, _per_sample, memory
 from benchmarks import training as benchmark
-from nntrack import affine, augment, config, contract, dataset, facemodel, splits, training
+from nntrack import affine, augment, config, contract, dataset, facemodel, kernels, splits, training
 from nntrack.config import Augment
 from nntrack.fitting import Run
 from nntrack.store import Stored
@@ -161,8 +161,9 @@ def test_pictures_are_degraded_alike(name):
     settings, rng = PLAIN.model_copy(update={name: 0.5}), np.random.default_rng(0)
     one = np.stack([_per_sample.degrade(picture, settings, rng) for _ in range(1500)])
     assert one.dtype == np.uint8
-    many = torch.tensor(picture).repeat(1500, 1, 1, 1)
-    other = augment.degrade(many, settings, torch.Generator().manual_seed(0))[:, 0].numpy()
+    many, still = torch.tensor(picture).repeat(6000, 1, 1, 1), torch.eye(2, 3).expand(6000, 2, 3)
+    drawn = augment.draw_changes(6000, settings, torch.Generator().manual_seed(0))
+    other = kernels.vary(many, still, (64, 64), drawn)[:, 0].numpy()
     edges = partial(np.diff, axis=2)
     for of in (lambda p: p, edges):
         one_, other_ = of(one.astype(np.float32)), of(other.astype(np.float32))
