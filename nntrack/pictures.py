@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from nntrack import augment, compute, contract, drawing, landmarks, networks, sheets
+from nntrack import augment, compute, contract, drawing, kernels, landmarks, networks, sheets
 from nntrack.config import Augment
 from nntrack.dataset import Batch, Mixture, Part
 from nntrack.drawing import PREDICTED, TRUTH, Canvas
@@ -123,7 +123,9 @@ def _variations(
     rows = np.array(evenly(np.flatnonzero(stored.masks["bbox"]), originals), np.int64)
     if not len(rows):
         return [Group(name, [])]
-    batch = Mixture([Part(stored, rows)]).batch(torch.arange(len(rows)).repeat_interleave(COLUMNS))
+    # the first of every stack is shown, so that no two of them are varied alike
+    every = torch.arange(len(rows)).repeat_interleave(COLUMNS).repeat(kernels.CHANNELS)
+    batch = Mixture([Part(stored, rows)]).batch(every)
     generator = torch.Generator().manual_seed(seed)
     plain, varied = augment.view(batch, size), augment.varied_view(batch, size, settings, generator)
     tiles = []

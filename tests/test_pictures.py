@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from nntrack import config, contract, networks, pictures, sheets
+from nntrack import augment, config, contract, kernels, networks, pictures, sheets
 from nntrack.runtime import LocalizerModel, PoseModel
 from nntrack.sample import Sample
 from tests import faces, onnx_files
@@ -102,6 +102,21 @@ def test_another_seed_gives_other_variations_and_the_same_originals(tmp_path, rn
     )
     side = sheets.WIDTH // pictures.COLUMNS
     assert np.array_equal(a[:, :side], b[:, :side]) and not np.array_equal(a[:, side:], b[:, side:])
+
+
+def test_no_two_variations_are_alike(tmp_path, rng, monkeypatch):
+    people, seen = posed(tmp_path / "300wlp.h5", rng), []
+    varied = augment.varied_view
+
+    def watched(batch, *others):
+        seen.append(batch["index"][kernels.stacks(len(batch["index"]))])
+        return varied(batch, *others)
+
+    monkeypatch.setattr(augment, "varied_view", watched)
+    pictures.augmentation(people, PARAMS.pose.augment, people, PARAMS.localizer.augment, 0)
+    assert len(seen) == 2
+    for stacks in seen:
+        assert (stacks == stacks[0]).all()
 
 
 def test_variations_keep_labels_on_the_face(tmp_path, rng, monkeypatch):
