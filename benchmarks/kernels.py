@@ -81,12 +81,12 @@ def pairs(
     stacks = shown.view(kernels.CHANNELS, few, *size).permute(1, 2, 3, 0).contiguous().numpy()
     every = torch.arange(few)
     for draw in (augment.occlude, augment.relight, augment.blur):
-        found[draw.__name__] = forms(draw(every, generator), stacks, shown)
-    found["noise"] = forms(changes.AddNoise(20 * torch.rand(few, generator=generator), generator), stacks, shown)
+        found[draw.__name__] = both_forms(draw(every, generator), stacks, shown)
+    found["noise"] = both_forms(changes.AddNoise(20 * torch.rand(few, generator=generator), generator), stacks, shown)
     return found
 
 
-def forms(
+def both_forms(
     change: kernels.Change, stacks: np.ndarray, shown: torch.Tensor
 ) -> tuple[Callable[[], object], Callable[[], object]]:
     """Those of a change of all ``stacks`` (S, H, W, CHANNELS), which are the images ``shown`` (B, 1, H, W), too."""

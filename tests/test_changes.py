@@ -32,11 +32,11 @@ def by_batch(change, pictures):
 FORMS = [by_each, by_batch]
 
 
-def rows(chosen=CHOSEN, count=COUNT):
+def rows():
     """The number of each picture that is in a chosen stack, and of its stack among the chosen."""
-    few = -(-count // kernels.CHANNELS)
-    places = {stack: row for row, stack in enumerate(chosen.tolist())}
-    return [(number, places[number % few]) for number in range(count) if number % few in places]
+    few = -(-COUNT // kernels.CHANNELS)
+    places = {stack: row for row, stack in enumerate(CHOSEN.tolist())}
+    return [(number, places[number % few]) for number in range(COUNT) if number % few in places]
 
 
 def changed(form, change, pictures):
