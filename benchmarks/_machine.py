@@ -1,5 +1,6 @@
 """What the benchmarks ask of the machine: its name, cores and memory, what it trains with, how fast it multiplies."""
 
+import multiprocessing
 import os
 import platform
 import resource
@@ -43,11 +44,14 @@ def peak_mb() -> float:
 
 
 def resident_mb() -> dict[str, float]:
-    """Memory that this process holds now: ``anonymous``, ``file`` (pages of mapped files); empty where none tells."""
-    told = Path("/proc/self/status")
-    lines = dict(line.split(":", 1) for line in told.read_text().splitlines()) if told.exists() else {}
-    names = {"anonymous": "RssAnon", "file": "RssFile"}
-    return {kind: round(int(lines[key].split()[0]) / 1024, 1) for kind, key in names.items() if key in lines}
+    """Memory that this process and those that it forked hold now, a page that several have counted once: ``anonymous``,
+    ``shared`` between them to write to, ``file`` (pages of mapped files); empty where none tells."""
+    pids = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
+    told = [Path(f"/proc/{pid}/smaps_rollup") for pid in pids]
+    lines = [line.split() for path in told if path.exists() for line in path.read_text().splitlines()]
+    names = {"anonymous": "Pss_Anon:", "shared": "Pss_Shmem:", "file": "Pss_File:"}
+    found = {kind: [int(words[1]) for words in lines if words[0] == name] for kind, name in names.items()}
+    return {kind: round(sum(sizes) / 1024, 1) for kind, sizes in found.items() if sizes}
 
 
 def physical_bytes() -> int:

@@ -47,19 +47,18 @@ def pairs(
     """By kernel, the CPU's own form and the batched one, on random pictures of the given sizes."""
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randint(0, 256, (count, 1, *stored), dtype=torch.uint8, generator=generator)
-    few = count // kernels.CHANNELS
     maps = affine.similarity(
         torch.rand(count, generator=generator) - 0.5,
         torch.rand(count, generator=generator) / 2 + 0.75,
         torch.zeros(count, 2),
     )
-    shared = maps[torch.arange(count) % few]  # as training moves them
+    few = kernels.stack_count(count)
+    shared = maps[kernels.stack_of(count)]  # as training moves them
     shown = pictures[:, :, : size[0], : size[1]].contiguous()
     flat, rule = shown.flatten(1), contract.PREPROCESSING
     place = rule.quantile * (flat.shape[1] - 1)
     # random levels are bright; some pictures of a training are dark
     flat[: count // 4] //= 2
-    gain = torch.full((count,), 1 / 255)
     found = {
         "warp": (
             lambda: kernels._vary_each(pictures, shared, size, ()),
@@ -72,10 +71,6 @@ def pairs(
         "grey_quantile": (
             lambda: kernels._quantile_each(flat, place, rule.dark_below),
             lambda: kernels._quantile_batch(flat, place, rule.dark_below),
-        ),
-        "scaled": (
-            lambda: kernels._scaled_each(shown, gain, -rule.offset),
-            lambda: kernels._scaled_batch(shown, gain, -rule.offset),
         ),
     }
     stacks = shown.view(kernels.CHANNELS, few, *size).permute(1, 2, 3, 0).contiguous().numpy()

@@ -5,8 +5,9 @@ labels (those of 300W-LP, again and again) lie on the disk, in ``work/``. Two pr
 places, one on this file and one on such a file of 300W-LP's own size; they are timed in turn. A hole is mapped as any
 file is, but what is read are zeros that no disk gave. So this shows that no file is loaded as a whole, what stays in
 memory (labels and strings: bytes a sample), and what the first look at a place costs besides the disk: the kernel makes
-its pages, and those that it reads ahead. It says nothing of a disk. Peaks are those of the processes while they train,
-imports included; pages of files are there as long as nothing else needs the room.
+its pages, and those that it reads ahead. It says nothing of a disk. Peaks are those of the processes that train,
+imports included; by kind they are with those of the processes that help them. Pages of files are there as long as
+nothing else needs the room.
 """
 
 import json
@@ -42,7 +43,7 @@ DATA, FACE, WORK = Path("data/hdf5"), Path("models/facemodel.npz"), Path("work")
 
 def main(
     times: Annotated[float, typer.Option(min=0, help="size of the file, of the machine's memory")] = 1.25,
-    steps: Annotated[int, typer.Option(min=1, help="in one timing")] = 20,
+    steps: Annotated[int, typer.Option(min=1, help="in one timing")] = 32,
     rounds: Annotated[int, typer.Option(min=1, help="timings of each, in turn; the median counts")] = 5,
     measured: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -143,11 +144,12 @@ def _train_when_told(folder: Path, steps: int) -> None:
             start = time.perf_counter()
             for number in islice(numbers, steps):
                 loop.learn(number)
-                held = _machine.resident_mb()
-                peak = {kind: max(value, peak.get(kind, 0.0)) for kind, value in held.items()}
             loop.check()
             _machine.synchronize()
-            print(json.dumps(steps * schedule.batch_size / (time.perf_counter() - start)), flush=True)
+            speed = steps * schedule.batch_size / (time.perf_counter() - start)
+            # what a step frees stays with the process, so that it is still to be seen
+            peak = {kind: max(held, peak.get(kind, 0.0)) for kind, held in _machine.resident_mb().items()}
+            print(json.dumps(speed), flush=True)
     peak["all"] = _machine.peak_mb()
     print(json.dumps({"before_data_mb": before, "peak_mb": peak, "label_bytes_per_sample": label_bytes(task.train)}))
 
@@ -161,10 +163,13 @@ def label_bytes(mixture: Mixture) -> int:
 def show(result: dict) -> None:
     """The figures for people."""
     print(f"{result['memory_gb']} GB of memory, {result['steps']} steps each")
-    print(f"{'':8}{'samples':>12}{'file, GB':>12}{'images/s':>12}{'peak, MB':>12}{'anonymous':>12}{'of files':>12}")
+    heads = ("samples", "file, GB", "images/s", "peak, MB", "anonymous", "shared", "of files")
+    print(f"{'':8}" + "".join(f"{head:>12}" for head in heads))
     for name, peak in result["peak_mb"].items():
         cells = [result["samples"][name], result["file_gb"][name], result["images_per_second"][name], peak["all"]]
-        print(f"{name:8}" + "".join(f"{cell:>12}" for cell in [*cells, peak.get("anonymous"), peak.get("file")]))
+        print(
+            f"{name:8}" + "".join(f"{cell:>12}" for cell in [*cells, *map(peak.get, ("anonymous", "shared", "file"))])
+        )
     print(f"speed on the large file, of that on the small one: {result['ratio']}")
     print(f"labels of a sample: {result['label_bytes_per_sample']} bytes on the device")
     print(f"a sample more: {result['anonymous_bytes_per_sample']} bytes of anonymous memory at the peak")

@@ -36,11 +36,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import _machine
 from benchmarks._per_sample import PerSample
-from nntrack import compute, config, fitting, splits, training
-from nntrack.dataset import Batch
+from nntrack import compute, config, splits, training
 from nntrack.fitting import Loop, Run, Task
 from nntrack.parallel import World
-from nntrack.supply import AHEAD, BESIDE, Supply
+from nntrack.supply import Step, Supply
 from stages._run import run
 
 DATA, SPLIT, FACE = Path("data/hdf5"), Path("data/split.json"), Path("models/facemodel.npz")
@@ -66,8 +65,8 @@ class Net(StrEnum):
 def main(
     net: Annotated[Net, typer.Argument(help="which net")] = Net.pose,
     steps: Annotated[
-        int, typer.Option(min=1, help="in one timing; best a multiple of those made ready together")
-    ] = AHEAD * BESIDE,
+        int | None, typer.Option(min=1, help="in one timing; if not given, as many as are made ready together")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="timings of each, in turn; the median counts")] = 5,
     only: Annotated[str, typer.Option(help="some of them, with commas between")] = ",".join(WAYS),
     backbone: Annotated[str | None, typer.Option(help="another than that of params.yaml")] = None,
@@ -88,6 +87,7 @@ def main(
         steppers = Steppers(task, schedule, lr, how, live)
         for _ in task.train.in_order(schedule.batch_size):
             pass
+        steps = steppers.together if steps is None else steps
         steppers.real(steps)
         result = {
             "net": net.value,
@@ -132,22 +132,14 @@ def make_task(net: Net, schedule: config.Pose | config.Localizer, how: Run) -> T
 
 
 class Ready:
-    """In place of a `dataset.Mixture`: whatever is drawn is what was made ready before."""
+    """In place of a `supply.Supply`: its first steps, again and again, made ready before."""
 
-    def __init__(self, batch: Batch) -> None:
-        self._batch, self._index = batch, batch["index"].cpu()
+    def __init__(self, supply: Supply) -> None:
+        self._steps = [supply.batch(step + 1) for step in range(supply.ahead)]
 
-    def draw(self, size: int, generator: torch.Generator) -> torch.Tensor:
-        """The numbers of the samples."""
-        return self._index
-
-    def batch(self, index: torch.Tensor) -> Batch:
-        """The samples."""
-        return self._batch
-
-    def names(self, index: torch.Tensor) -> list[str]:
-        """For messages."""
-        return ["a batch made ready before"]
+    def batch(self, step: int) -> Step:
+        """That of a step (1 is the first)."""
+        return self._steps[(step - 1) % len(self._steps)]
 
 
 class Steppers:
@@ -157,22 +149,25 @@ class Steppers:
         self.task, self.schedule, self.lr, self.how = task, schedule, lr, how
         world = World(how.devices, how.nodes, how.precision)
         self._supply, self._alone = (
-            Supply(task.train, task.prepare, schedule.batch_size, how.seed, world, threads)
+            Supply(task.train, task.prepare, task.finish, schedule.batch_size, how.seed, world, threads)
             for threads in (how.threads, 1)
         )
-        generator = torch.Generator(fitting.device(how)).manual_seed(how.seed)
-        index = task.train.draw(self._alone.ahead * schedule.batch_size, torch.Generator().manual_seed(how.seed))
-        prepared = task.prepare(task.train.batch(index), generator)
-        self.batch = {name: values[: schedule.batch_size] for name, values in prepared.items()}
-        ready = dataclasses.replace(task, train=Ready(prepared), prepare=lambda batch, _: batch)
+        ready = Ready(self._alone)
+        self.batch, _ = ready.batch(1)
         with compute.settings(how.threads):
             # copies: a loop takes the net as its own
             self._real, self._cached, self._compute = (
-                Loop(dataclasses.replace(t, net=copy.deepcopy(task.net)), schedule, lr, how, live, None, world)
-                for t in (task, ready, ready)
+                Loop(dataclasses.replace(task, net=copy.deepcopy(task.net)), schedule, lr, how, live, None, world)
+                for _ in range(3)
             )
+        self._cached.supply = ready
         self.device = self.batch["image"].device
-        self._steps = {"real": count(1), "cached": count(1), "ready": count(1)}
+        self._steps = {name: count(1) for name in ("real", "cached", "ready", "alone")}
+
+    @property
+    def together(self) -> int:
+        """So many steps are made ready at once."""
+        return self._supply.together
 
     def real(self, steps: int) -> float:
         """Seconds of so many steps."""
@@ -192,8 +187,8 @@ class Steppers:
         return self._seconds(lambda: self._supply.batch(next(numbers)), steps)
 
     def supply(self) -> int:
-        """Make ready, on this thread alone, what some steps take; returns how many."""
-        self._alone.batch(1)
+        """Make ready, in this process alone, what some steps take; returns how many."""
+        self._alone.batch(next(self._steps["alone"]) * self._alone.ahead + 1)  # of a block that is not there yet
         return self._alone.ahead
 
     def learn(self) -> None:

@@ -64,14 +64,14 @@ def draw_moves(roi: torch.Tensor, settings: Augment, generator: torch.Generator)
 
     Each draw is for the images of a stack (`kernels.stacks`), which a CPU warps at once.
     """
-    few, device = -(-len(roi) // kernels.CHANNELS), roi.device
+    few, device = kernels.stack_count(len(roi)), roi.device
     # two draws make a triangle: the far turns are seen, the common ones more often
     angle = _uniform((2, few), settings.rotation, generator).mean(dim=0) * (torch.pi / 180)
     scale = torch.exp(_uniform((few,), settings.scale, generator))
     shift = torch.randn(few, 2, device=device, generator=generator) * settings.shift
     flip = torch.rand(few, device=device, generator=generator) < settings.flip
-    again = torch.arange(len(roi), device=device) % few
-    angle, scale, shift, flip = (drawn[again] for drawn in (angle, scale, shift, flip))
+    stack = kernels.stack_of(len(roi), device)
+    angle, scale, shift, flip = (drawn[stack] for drawn in (angle, scale, shift, flip))
     shift = shift * (roi[:, 2:] - roi[:, :2])
     centre = (roi[:, :2] + roi[:, 2:]) / 2
     mirror = torch.where(flip, -1.0, 1.0)
@@ -91,7 +91,7 @@ def draw_changes(count: int, settings: Augment, generator: torch.Generator) -> l
 
     Each is for whole stacks (`kernels.stacks`), always for as many, so that shapes never depend on a draw.
     """
-    few = -(-count // kernels.CHANNELS)
+    few = kernels.stack_count(count)
     drawn: list[kernels.Change] = []
     for draw, share in ((occlude, settings.occlusion), (relight, settings.intensity), (blur, settings.blur)):
         if wanted := round(share * few):
@@ -139,17 +139,22 @@ def blur(chosen: torch.Tensor, generator: torch.Generator) -> changes.Convolve:
     return changes.Convolve(chosen, weights / weights.sum(dim=(1, 2), keepdim=True))
 
 
-def client_brightness(image: torch.Tensor) -> torch.Tensor:
-    """The pose net's input from images (B, 1, H, W) uint8: `images.client_brightness`, batched."""
+def client_gain(image: torch.Tensor) -> torch.Tensor:
+    """What grey levels of images (B, 1, H, W) uint8 are multiplied by for the pose net, (B,):
+    `images.client_brightness`, batched."""
     rule = PREPROCESSING
     level = kernels.grey_quantile(image, rule.quantile, rule.dark_below)
-    gain = torch.where(level < rule.dark_below, rule.target / level.clamp_min(rule.floor), 1 / 255)
-    return kernels.scaled(image, gain, -rule.offset)
+    return torch.where(level < rule.dark_below, rule.target / level.clamp_min(rule.floor), 1 / 255)
 
 
-def localizer_input(image: torch.Tensor) -> torch.Tensor:
-    """The localizer's input from images (B, 1, H, W) uint8."""
-    return kernels.scaled(image, torch.full((len(image),), 1 / 255, device=image.device), -PREPROCESSING.offset)
+def plain_gain(image: torch.Tensor) -> torch.Tensor:
+    """The same for the localizer, to which dark pictures stay dark."""
+    return torch.full((len(image),), 1 / 255, device=image.device)
+
+
+def net_input(image: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+    """What a net is given for images (B, 1, H, W) uint8 with gains (B,): float32."""
+    return image.float().mul_(gain[:, None, None, None]).sub_(PREPROCESSING.offset)
 
 
 def _face_box(labels: Mapping[str, torch.Tensor]) -> torch.Tensor:

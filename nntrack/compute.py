@@ -1,11 +1,15 @@
-"""How this process computes while it trains: threads, determinism, and what happens to freed memory."""
+"""How this process computes while it trains: threads, helpers, determinism, and what happens to freed memory."""
 
 import ctypes
 import gc
+import math
+import mmap
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,13 +17,13 @@ import cv2
 import torch
 
 from nntrack.config import Precision
+from nntrack.processes import end_with_parent, forking
 
 # of glibc's malloc.h
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _NEVER = 2**31 - 1
 _PAD = 64 * 2**20  # bytes that the heap grows by at least
 _BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # torch's names of processors' instructions; the last is ARM's
-_SWITCH = 1e-4  # seconds after which a thread lets go of the interpreter that another waits for; Python's are 5e-3
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -63,18 +67,64 @@ def precision(device: torch.device) -> Precision:
     return "bf16-mixed" if native else "32-true"
 
 
-def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What ``work`` makes of each item, all at once: a thread for each, on which torch has no further ones."""
-    if len(items) == 1:
-        return [work(items[0])]
-    threads, interval = torch.get_num_threads(), sys.getswitchinterval()
-    try:
-        sys.setswitchinterval(_SWITCH)
-        with ThreadPoolExecutor(len(items), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(work, items))
-    finally:
-        sys.setswitchinterval(interval)
-        torch.set_num_threads(threads)  # what was set on any thread is what new ones begin with
+def seeded(build: Callable[[], Result], seed: int) -> Result:
+    """What ``build`` returns, its random start decided by ``seed`` alone."""
+    # layers draw from the global generator; it is left as it was
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
+class Workers:
+    """Processes that do ``work`` for one item each at a time; torch has one thread there.
+
+    They are forked from this process when there is something to do for the first time, and see all that it had then.
+    Of what they do it sees nothing but what they write to `shared` memory.
+    """
+
+    def __init__(self, work: Callable[[Item], object], count: int) -> None:
+        self._pool = ProcessPoolExecutor(count, forking(), _enter, (work,))
+
+    def each(self, items: Iterable[Item]) -> None:
+        """Do the work for all items. Raises what it raises, and ChildProcessError if a process dies."""
+        try:
+            list(self._pool.map(_do, items))
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                "a process that makes batches ready died (out of memory?); run again, or with threads: 1 in params.yaml"
+            ) from error
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+_forked: dict[str, Callable[[Any], object]] = {}  # what a forked process works with
+
+
+def _enter(work: Callable[[Any], object]) -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which the user interrupts, too, will end this one
+    torch.set_num_threads(1)
+    _forked["work"] = work
+
+
+def _do(item: Any) -> None:
+    _forked["work"](item)
+
+
+def can_fork() -> bool:
+    """Whether `Workers` can be had: on other systems a copy of a process with threads may hang or crash."""
+    return sys.platform == "linux"
+
+
+def shared(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    """Memory, all zeros, that processes which this one forks later have in common with it.
+
+    Not by torch's way, a file in ``/dev/shm``, which containers often have little room for.
+    """
+    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+    return torch.frombuffer(memory, dtype=dtype).view(*shape)
 
 
 def keep_freed_memory() -> bool:

@@ -7,6 +7,7 @@ devices, through `parallel`; the loop is all here.
 import copy
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -22,7 +23,7 @@ from nntrack.muon import Muon
 from nntrack.parallel import World, fabric
 from nntrack.progress import Best, Curves, Recent, Watch, opened, weights
 from nntrack.resume import Checkpoint, Parts
-from nntrack.supply import Prepare, Supply
+from nntrack.supply import Finish, Prepare, Supply
 
 LOG_EVERY = 20  # steps, of which the means are logged
 CLIP = 5.0  # norm that gradients are clipped to: a step after an outlier, not a jump
@@ -41,7 +42,7 @@ class Task(Generic[Net]):
 
     net: takes ``batch["image"]``.
     train, valid: samples to learn from, and to choose the weights by (None: the last weights are taken).
-    prepare: a batch of the dataset to one for net and losses; varied if a generator is given.
+    prepare, finish: in two steps a batch of the dataset to one for net and losses; see `Supply`.
     total: ``(prediction, batch, ramp, mean)`` to the loss and its parts; mean: of a tensor over processes.
     values: ``(prediction, batch)`` to values per sample and whether each counts; from their means ``score`` makes the
     number to choose by, the lower the better.
@@ -52,6 +53,7 @@ class Task(Generic[Net]):
     train: Mixture
     valid: Mixture | None
     prepare: Prepare
+    finish: Finish
     total: Callable[[Batch, Batch, float, Mean], tuple[torch.Tensor, dict[str, torch.Tensor]]]
     values: Callable[[Batch, Batch], Values]
     score: Callable[[Mapping[str, float]], float]
@@ -83,14 +85,6 @@ def device(run: Run) -> torch.device:
     return fabric(run.devices, run.nodes).device
 
 
-def seeded(build: Callable[[], Net], seed: int) -> Net:
-    """What ``build`` returns, its random start decided by ``seed`` alone."""
-    # layers draw from the global generator; it is left as it was
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build()
-
-
 def fit(
     task: Task[Any],
     schedule: Schedule,
@@ -110,7 +104,9 @@ def fit(
     with World(run.devices, run.nodes, run.precision) as world, compute.settings(run.threads):
         world.agree([schedule.model_dump_json(), lr, run, len(task.train)])
         with opened(live_folder if world.rank == 0 else None) as live:
-            best = Loop(task, schedule, lr, run, live, checkpoint, world).run()
+            loop = Loop(task, schedule, lr, run, live, checkpoint, world)
+            with closing(loop.supply):
+                best = loop.run()
         return best if world.rank == 0 else None
 
 
@@ -201,7 +197,7 @@ class Loop:
         fused = getattr(self.fabric.strategy.precision, "scaler", None) is None
         optimizer = Muon(groups(net, schedule.weight_decay, task.slow), lr, fused=fused)
         self.net, self.optimizer = self.fabric.setup(net, optimizer)
-        self.supply = Supply(task.train, task.prepare, schedule.batch_size, run.seed, world, run.threads)
+        self.supply = Supply(task.train, task.prepare, task.finish, schedule.batch_size, run.seed, world, run.threads)
         self.watch, self.recent = Watch(task.train, world.gather), Recent(world.mean)
         self.curves, self.best = Curves(live), Best()
 
@@ -257,7 +253,7 @@ class Loop:
 
     def any_loss(self) -> torch.Tensor:
         """That of the first sample, as it is."""
-        batch = self.task.prepare(self.task.train.batch(torch.arange(1)), None)
+        batch = self.task.finish(self.task.prepare(self.task.train.batch(torch.arange(1)), None))
         return self.task.total(self.task.net(batch["image"]), batch, 1.0, self.world.mean)[0]
 
     def learn(self, step: int) -> None:
@@ -282,7 +278,7 @@ class Loop:
         sums: dict[str, torch.Tensor] = {}
         counts: dict[str, torch.Tensor] = {}
         for plain in held_out.in_order(self.schedule.batch_size, self.world.rank, self.world.size):
-            batch = self.task.prepare(plain, None)
+            batch = self.task.finish(self.task.prepare(plain, None))
             with self.fabric.autocast():
                 prediction = self.average.net(batch["image"])
             for name, (values, valid) in self.task.values(prediction, batch).items():

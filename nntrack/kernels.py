@@ -8,7 +8,6 @@ a thread needs Python's lock, which another may hold.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from typing import Protocol
 
 import cv2
@@ -34,13 +33,24 @@ class Change(Protocol):
         """An accelerator's form: change images (B, 1, H, W) uint8 where they are."""
 
 
-def stacks(count: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """The numbers (CHANNELS, S) of so many pictures by channel and stack.
+def stack_count(count: int) -> int:
+    """How many stacks so many pictures make."""
+    return math.ceil(count / CHANNELS)
+
+
+def stack_of(count: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The stack (B,) of each of so many pictures.
 
     Pictures of a stack are as far from each other as can be: of batches that are made ready for several steps, they are
-    in different ones. Where there are too few, a stack's first is there again.
+    in different ones.
     """
-    few = -(-count // CHANNELS)
+    return torch.arange(count, device=device) % stack_count(count)
+
+
+def stacks(count: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The numbers (CHANNELS, S) of so many pictures by channel and stack; where there are too few, a stack's first is
+    there again."""
+    few = stack_count(count)
     numbers = torch.arange(CHANNELS * few, device=device)
     return torch.where(numbers < count, numbers, numbers % few).view(CHANNELS, few)
 
@@ -67,11 +77,6 @@ def grey_quantile(image: torch.Tensor, share: float, below: float) -> torch.Tens
     flat = image.flatten(1)
     position = share * (flat.shape[1] - 1)
     return (_quantile_each if image.device.type == "cpu" else _quantile_batch)(flat, position, below)
-
-
-def scaled(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
-    """Images (B, 1, H, W) uint8 times ``gain`` (B,) plus ``offset``, float32."""
-    return (_scaled_each if image.device.type == "cpu" else _scaled_batch)(image, gain, offset)
 
 
 def _vary_each(
@@ -150,19 +155,3 @@ def _level(flat: torch.Tensor, rank: int) -> torch.Tensor:
         enough = (flat <= middle[:, None]).sum(dim=1) > rank
         low, high = torch.where(enough, low, middle + 1), torch.where(enough, middle, high)
     return high.float()
-
-
-def _scaled_each(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
-    result = np.empty(image.shape, np.float32)
-    pictures, places, start = image[:, 0].numpy(), result[:, 0], 0
-    # neighbours of the same gain at once
-    for factor, alike in groupby(gain.tolist()):
-        end = start + len(list(alike))
-        rows, place = (part[start:end].reshape(-1, image.shape[-1]) for part in (pictures, places))
-        cv2.addWeighted(rows, factor, rows, 0, offset, dst=place, dtype=cv2.CV_32F)
-        start = end
-    return torch.from_numpy(result)
-
-
-def _scaled_batch(image: torch.Tensor, gain: torch.Tensor, offset: float) -> torch.Tensor:
-    return image.float().mul_(gain[:, None, None, None]).add_(offset)

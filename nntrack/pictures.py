@@ -55,8 +55,8 @@ def dataset(stored: Stored) -> np.ndarray:
 def augmentation(posed: Stored, pose: Augment, faces: Stored, localizer: Augment, seed: int) -> np.ndarray:
     """Originals, each beside variations of it, as the two nets see them in training; labels as they came along."""
     groups = [
-        *_variations("Pose net", posed, pose, (contract.POSE_SIZE,) * 2, augment.client_brightness, seed, 3),
-        *_variations("Localizer", faces, localizer, contract.LOCALIZER_SIZE, augment.localizer_input, seed, 4),
+        *_variations("Pose net", posed, pose, (contract.POSE_SIZE,) * 2, augment.client_gain, seed, 3),
+        *_variations("Localizer", faces, localizer, contract.LOCALIZER_SIZE, augment.plain_gain, seed, 4),
     ]
     title = "Each original, and variations of it as the nets see them in training"
     return sheets.sheet(title, groups, COLUMNS, drawing.legend(_SHOWN))
@@ -115,7 +115,7 @@ def _variations(
     stored: Stored,
     settings: Augment,
     size: tuple[int, int],
-    as_input: Callable[[torch.Tensor], torch.Tensor],
+    gain: Callable[[torch.Tensor], torch.Tensor],
     seed: int,
     originals: int,
 ) -> list[Group]:
@@ -132,7 +132,8 @@ def _variations(
     for number in range(len(rows) * COLUMNS):
         first = number % COLUMNS == 0
         shown = plain if first else varied
-        picture = as_input(shown["image"][number : number + 1])[0, 0] + contract.PREPROCESSING.offset
+        image = shown["image"][number : number + 1]
+        picture = augment.net_input(image, gain(image))[0, 0] + contract.PREPROCESSING.offset
         grey = (picture * 255).round().clamp(0, 255).to(torch.uint8).numpy()
         tiles.append(Tile(_drawn(grey, _labels_of(shown, number, size)), ("original" if first else "",)))
     return [Group(f"{name}, {source_of(stored)} of {stored.path.stem}", tiles)]
@@ -210,8 +211,9 @@ def _face_tile(stored: Stored, row: int, box: np.ndarray, score: float, heat: np
 def _heat_tile(net: networks.LocalizerNet, stored: Stored, row: int) -> Tile:
     height, wide = stored.image.shape[1:]
     squeezed = cv2.resize(stored.image[row], contract.LOCALIZER_SIZE[::-1], interpolation=cv2.INTER_AREA)
+    image = torch.from_numpy(squeezed)[None, None]
     with torch.inference_mode():
-        told = net(augment.localizer_input(torch.from_numpy(squeezed)[None, None]))
+        told = net(augment.net_input(image, augment.plain_gain(image)))
     box = (told["box"][0].numpy() + 1) / 2 * [wide, height, wide, height]
     return _face_tile(stored, row, box, float(torch.sigmoid(told["logit"][0])), told["heatmap"][0].numpy())
 

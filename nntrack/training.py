@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nntrack import augment, config, contract, facemodel, fitting, losses, networks, resume
+from nntrack import augment, compute, config, contract, facemodel, fitting, losses, networks, resume
 from nntrack.dataset import Batch, Mixture, Part
 from nntrack.fitting import Net, Run, Task
 from nntrack.resume import Checkpoint
@@ -75,7 +75,7 @@ def pose_task(
         shape_modes=len(model.shape_basis),
         expression_modes=len(model.expression_basis),
     )
-    net = fitting.seeded(lambda: networks.PoseNet(net_config, model), run.seed)
+    net = compute.seeded(lambda: networks.PoseNet(net_config, model), run.seed)
 
     def parts(inside: bool) -> list[Part]:
         return [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in opened.items()]
@@ -90,7 +90,7 @@ def localizer_task(
     """What `train_localizer` trains; see `pose_task`."""
     losses.check(params.losses, losses.LOCALIZER)
     stored = Stored(path)
-    net = fitting.seeded(lambda: networks.LocalizerNet(networks.LocalizerConfig(params.width)), run.seed)
+    net = compute.seeded(lambda: networks.LocalizerNet(networks.LocalizerConfig(params.width)), run.seed)
     groups = held_out.get("widerface", ())
 
     def parts(inside: bool) -> list[Part]:
@@ -116,14 +116,16 @@ def _posed(path: Path) -> Stored:
 
 
 def show_pose(settings: config.Augment, pool: int, batch: Batch, generator: torch.Generator | None) -> Batch:
-    """A batch in px to the pose net's input and labels in patch units, varied if a generator is given."""
+    """A batch in px to what `net_input` makes the pose net's of, and labels in patch units; varied if a generator is
+    given."""
     size = (contract.POSE_SIZE, contract.POSE_SIZE)
     shown = _show(settings, pool, size, batch, generator)
-    return shown | {"image": augment.client_brightness(shown["image"])}
+    return shown | {"gain": augment.client_gain(shown["image"])}
 
 
 def show_localizer(settings: config.Augment, pool: int, batch: Batch, generator: torch.Generator | None) -> Batch:
-    """A batch in px to the localizer's input and labels in frame units, varied if a generator is given."""
+    """A batch in px to what `net_input` makes the localizer's of, and labels in frame units; varied if a generator is
+    given."""
     shown = _show(settings, pool, contract.LOCALIZER_SIZE, batch, generator)
     box = shown["bbox"]
     inside = (box[:, 2:].clamp(-1, 1) - box[:, :2].clamp(-1, 1)).prod(dim=1)
@@ -131,7 +133,13 @@ def show_localizer(settings: config.Augment, pool: int, batch: Batch, generator:
     # a face that variation pushed out of the frame is neither one nor none
     counts = visible | (shown["face"] == 0)
     shown |= {"has_face": shown["has_face"] & counts, "has_bbox": shown["has_bbox"] & visible}
-    return shown | {"image": augment.localizer_input(shown["image"])}
+    return shown | {"gain": augment.plain_gain(shown["image"])}
+
+
+def net_input(batch: Batch) -> Batch:
+    """A shown batch with its picture as a net takes it."""
+    image = augment.net_input(batch["image"], batch["gain"])
+    return {name: value for name, value in batch.items() if name != "gain"} | {"image": image}
 
 
 def _show(
@@ -163,6 +171,7 @@ def _task(
         train=train,
         valid=Mixture(held_out, device, needs) if any(len(part.rows) for part in held_out) else None,
         prepare=partial(show, pool),
+        finish=net_input,
         total=partial(losses.total, weights, table),
         values=partial(losses.evaluate, watched, table),
         score=lambda means: sum(weight * means[name] for name, weight in weights.items()),

@@ -194,9 +194,13 @@ def test_light_is_the_same_function_for_every_pixel_and_rises():
 def test_brightness_is_the_clients(rng, size):
     levels = [(0, 4), (0, 60), (0, 255), (120, 145), (200, 256), (255, 256)]
     patches = np.stack([rng.integers(low, high, size).astype(np.uint8) for low, high in levels])
-    found = augment.client_brightness(torch.from_numpy(patches)[:, None])
+    image = torch.from_numpy(patches)[:, None]
+    found = augment.net_input(image, augment.client_gain(image))
+    assert found.dtype == torch.float32
     for patch, value in zip(patches, found, strict=True):
         np.testing.assert_allclose(value[0], images.client_brightness(patch), rtol=1e-5, atol=1e-6)
+    plain = augment.net_input(image, augment.plain_gain(image))[:, 0]
+    np.testing.assert_allclose(plain, patches / 255 - 0.5, rtol=1e-5, atol=1e-6)
 
 
 def test_pooled_views_show_the_same_place(batch):

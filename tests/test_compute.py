@@ -1,12 +1,14 @@
+import os
 import platform
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from contextlib import ExitStack, closing
 
 import cv2
 import pytest
 import torch
+from torch import nn
 
 from nntrack import compute
 
@@ -52,28 +54,103 @@ def test_what_was_set_is_put_back():
     assert state() == before
 
 
-@pytest.mark.parametrize("items", [[3], [3, 1, 2]])
-def test_side_by_side_is_one_after_the_other(items):
-    before = torch.get_num_threads(), sys.getswitchinterval()
-    assert compute.side_by_side(lambda item: item**2, items) == [item**2 for item in items]
-    assert (torch.get_num_threads(), sys.getswitchinterval()) == before
+def test_the_start_depends_on_the_seed_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, again, other = (compute.seeded(lambda: nn.Linear(4, 4), seed).weight for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_side_by_side_each_has_a_thread_on_which_torch_has_one():
+forking = pytest.mark.skipif(not compute.can_fork(), reason="only on Linux a process is forked")
+
+
+@pytest.fixture
+def workers():
+    """Makes some; they end with the test."""
+    with ExitStack() as stack:
+        yield lambda work, count: stack.enter_context(closing(compute.Workers(work, count)))
+
+
+@forking
+def test_workers_fill_shared_memory_with_what_they_find_in_copies_of_this_process(workers):
+    room, found = compute.shared((5, 2), torch.int64), [7] * 5
+
+    def work(item):
+        room[item] = torch.tensor([found[item] + item, torch.get_num_threads()])
+        found[item] = 0
+
     with compute.settings(2):
-        meeting = threading.Barrier(3)  # nobody passes it before three are there
-
-        def work(item):
-            meeting.wait(timeout=60)
-            return torch.get_num_threads()
-
-        assert compute.side_by_side(work, range(3)) == [1, 1, 1]
+        helpers = workers(work, 2)
+        found[3] = 1  # nobody was forked yet
+        helpers.each(range(5))
+        assert room.tolist() == [[7, 1], [8, 1], [9, 1], [4, 1], [11, 1]]
+        assert found == [7, 7, 7, 1, 7]
         assert torch.get_num_threads() == 2
-        with pytest.raises(KeyError, match="two"):
-            compute.side_by_side({"one": 1}.__getitem__, ["one", "two"])
-        assert torch.get_num_threads() == 2
-        with ThreadPoolExecutor(1) as later:
-            assert later.submit(torch.get_num_threads).result() == 2
+
+
+@forking
+def test_what_a_worker_raises_is_raised_and_it_goes_on(workers):
+    room = compute.shared((1,), torch.float64)
+
+    def work(item):
+        room[0] = 1 / item
+
+    helpers = workers(work, 2)
+    with pytest.raises(ZeroDivisionError):
+        helpers.each([0])
+    helpers.each([4])
+    assert room.item() == 0.25
+
+
+@forking
+def test_a_worker_that_died_is_told_of(workers):
+    with pytest.raises(ChildProcessError, match=r"died.*threads: 1"):
+        workers(lambda _: os._exit(1), 2).each(range(2))
+
+
+ORPHANS = """
+import os, signal, time, torch
+from nntrack import compute
+room = compute.shared((2,), torch.int64)
+def work(item):
+    room[item] = os.getpid()
+    while not room.all(): time.sleep(0.001)  # until the other worker has its item
+workers = compute.Workers(work, 2)
+workers.each(range(2))
+print(*room.tolist(), flush=True)
+{end}
+"""
+
+
+@forking
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "workers.close()", ""])
+def test_no_worker_is_left(end):
+    run = subprocess.run([sys.executable, "-c", ORPHANS.format(end=end)], capture_output=True, text=True)
+    pids = [int(pid) for pid in run.stdout.split()]
+    assert len(pids) == len(set(pids)) == 2 and not run.stderr
+    deadline = time.monotonic() + 30
+    while left := [pid for pid in pids if alive(pid)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.float32, torch.int64])
+def test_shared_memory_is_a_tensor_of_zeros(dtype):
+    room = compute.shared((3, 1, 5), dtype)
+    assert (room.shape, room.dtype) == ((3, 1, 5), dtype)
+    assert not room.any()
+    room.fill_(1)
+    assert room.all()
 
 
 @pytest.mark.parametrize("instructions", [*compute._BF16, None])

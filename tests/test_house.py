@@ -12,7 +12,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"rotations", "affine", "landmarks", "constants", "reference", "contract", "config", "resampling", "titles"},
+    {"rotations", "affine", "landmarks", "constants", "reference", "contract", "config", "resampling", "titles"}
+    | {"processes"},
     {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"}
     | {"facekit", "errors", "perspective", "wirehead"},
     {"store", "readers", "parts", "shapes", "clutter", "drawing"},

@@ -90,13 +90,3 @@ def test_grey_quantile_of_nothing_but_bright_pictures(form):
 def test_warp_far_outside_shows_the_edge(pictures, form, distance):
     left = torch.tensor([[1.0, 0, -distance], [0, 1, 0]]).expand(12, 2, 3)
     np.testing.assert_array_equal(form(pictures, left, (90, 60)), pictures[:, :, :, -1:].expand(-1, -1, -1, 60))
-
-
-def test_both_forms_of_scaled_agree(pictures):
-    gain = torch.linspace(0.001, 0.01, 12)
-    gain[3:6] = gain[9:] = 0.004  # some are alike
-    wanted = pictures.double() * gain.double()[:, None, None, None] - 0.25
-    for form in (kernels._scaled_each, kernels._scaled_batch, kernels.scaled):
-        found = form(pictures, gain, -0.25)
-        assert found.dtype == torch.float32
-        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)

@@ -224,7 +224,7 @@ class TestTraining:
         task = training.pose_task(tmp_path, {}, tmp_path / "face.npz", pose, Run(1, 1, "32-true", 1, 1))
         generator = torch.Generator().manual_seed(0)
         batch = task.train.batch(task.train.draw(8, generator))
-        shown = task.prepare(batch, generator)
+        shown = task.finish(task.prepare(batch, generator))
         values = losses.evaluate(dict.fromkeys(losses.POSE, 1.0), losses.POSE, task.net(shown["image"]), shown)
         assert set(values) == set(losses.POSE)
 

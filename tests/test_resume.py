@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nntrack import resume
-from nntrack.fitting import seeded
+from nntrack.compute import seeded
 from nntrack.resume import Checkpoint
 
 KEY, OTHER = "0123456789abcdef", "fedcba9876543210"

@@ -22,6 +22,10 @@ def prepare(batch, generator):
     return batch | {"noise": torch.randn(len(batch["index"]), generator=generator)}
 
 
+def finish(batch):
+    return batch | {"image": 2 * batch["image"]}
+
+
 def supply(seed=3, rank=0, processes=1, threads=1, size=SIZE, device="cpu"):
     world = SimpleNamespace(
         size=processes,
@@ -29,7 +33,7 @@ def supply(seed=3, rank=0, processes=1, threads=1, size=SIZE, device="cpu"):
         fabric=SimpleNamespace(device=torch.device(device)),
         share=lambda index: index.chunk(processes, dim=-1)[rank],
     )
-    return Supply(Numbers(), prepare, size, seed, world, threads)
+    return Supply(Numbers(), prepare, finish, size, seed, world, threads)
 
 
 def same(one, other):
@@ -41,7 +45,7 @@ def test_every_step_has_samples_and_variations_of_its_own():
     batches = [made.batch(step) for step in steps]
     for batch, index in batches:
         assert torch.equal(batch["index"], index)
-        assert torch.equal(batch["image"], index.float())
+        assert torch.equal(batch["image"], 2 * index.float())
     for name in ("index", "noise"):
         values = torch.stack([batch[name] for batch, _ in batches])
         assert values.shape == (len(steps), SIZE)

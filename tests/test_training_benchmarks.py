@@ -110,7 +110,8 @@ def test_a_sample_is_shown_as_a_batch_is(net, checkout, monkeypatch):
     monkeypatch.setattr(augment, "draw_moves", lambda *_: moves)
     each = iter(moves.numpy())
     monkeypatch.setattr(_per_sample, "draw_move", lambda *_: next(each))
-    whole = {"pose": training.show_pose, "localizer": training.show_localizer}[net](PLAIN, 1, batch, torch.Generator())
+    show = {"pose": training.show_pose, "localizer": training.show_localizer}[net]
+    whole = training.net_input(show(PLAIN, 1, batch, torch.Generator()))
     image = batch.pop("image")[:, 0].numpy()
     for number in range(len(train)):
         sample = {name: column[number] for name, column in batch.items()}

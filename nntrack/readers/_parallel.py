@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import sys
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,6 +22,7 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from nntrack.processes import end_with_parent, forking
 from nntrack.sample import Sample
 
 Work = Callable[[Any, Any], Sequence[Any]]  # (context, task) -> outcomes, samples among them
@@ -99,7 +99,7 @@ def rehearse(work: Callable[..., object], *arguments: Any, seconds: float) -> st
 
 
 def _attempt(work: Callable[..., object], *arguments: Any) -> None:
-    _end_with_parent()
+    end_with_parent()
     with suppress(Exception):  # who asked will meet it again
         work(*arguments)
 
@@ -108,22 +108,11 @@ _process: dict[str, Any] = {}  # what a worker process works with
 
 
 def _enter(*given: Any) -> None:
-    _end_with_parent()
+    end_with_parent()
     cv2.setNumThreads(1)
     one_thread()
     if given:
         _process.update(work=given[0], context=given[1], slots=None)
-
-
-def _end_with_parent() -> None:
-    """A process that was started by another ends with that one, even if it was killed: it would wait for ever."""
-    parent = cast(Any, multiprocessing.parent_process())
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(task: Any, slot: int) -> Sequence[Any]:
@@ -164,9 +153,7 @@ def _start_method() -> multiprocessing.context.BaseContext:
     """Forking saves every worker its imports, but is only safe in a process without other threads."""
     methods = multiprocessing.get_all_start_methods()
     if sys.platform == "linux" and threading.active_count() == 1 and "torch" not in sys.modules:
-        # NumPy's own threads are stopped by its fork handlers
-        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-        return multiprocessing.get_context("fork")
+        return forking()  # NumPy's own threads are stopped by its fork handlers
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     context.set_forkserver_preload(["nntrack.readers._format", "h5py"])  # else every worker imports them
     return context
