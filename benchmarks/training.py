@@ -152,6 +152,7 @@ class Steppers:
             Supply(task.train, task.prepare, task.finish, schedule.batch_size, how.seed, world, threads)
             for threads in (how.threads, 1)
         )
+        self._supply.batch(1)  # its processes are forked now: later this one would have all its pages to copy
         ready = Ready(self._alone)
         self.batch, _ = ready.batch(1)
         with compute.settings(how.threads):
