@@ -162,14 +162,3 @@ def test_as_a_process(project):
     assert (short.returncode, long.returncode) == (1, 1)
     assert short.stderr.startswith("error: none.h5 does not exist") and short.stderr.count("\n") == 1
     assert long.stderr.startswith(TRACEBACK) and long.stderr.endswith(short.stderr)
-
-
-@pytest.mark.parametrize("package", ["stages", "benchmarks"])
-@pytest.mark.parametrize("own", [None, "7"])
-def test_torch_is_told_before_it_is_loaded_not_to_spin_long(package, own, monkeypatch):
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
-    if own is not None:
-        monkeypatch.setenv("GOMP_SPINCOUNT", own)
-    code = f"import os, sys, {package}; assert 'torch' not in sys.modules; print(os.environ['GOMP_SPINCOUNT'])"
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert found.strip() == (own or "30000")
