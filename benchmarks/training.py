@@ -188,9 +188,12 @@ class Steppers:
         return self._seconds(lambda: self._supply.batch(next(numbers)), steps)
 
     def supply(self) -> int:
-        """Make ready, in this process alone, what some steps take; returns how many."""
-        self._alone.batch(next(self._steps["alone"]) * self._alone.ahead + 1)  # of a block that is not there yet
-        return self._alone.ahead
+        """Make ready, in this process alone, the steps of a block that is not there yet; returns how many."""
+        ahead = self._alone.ahead
+        first = next(self._steps["alone"]) * ahead + 1
+        for step in range(first, first + ahead):
+            self._alone.batch(step)
+        return ahead
 
     def learn(self) -> None:
         """All else of one step."""
