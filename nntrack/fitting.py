@@ -19,7 +19,9 @@ from tqdm import tqdm
 from nntrack import compute
 from nntrack.config import Params, Precision, Schedule
 from nntrack.dataset import Batch, Mixture
+from nntrack.gpu import Number, Numbers, Replay, Step
 from nntrack.muon import Muon
+from nntrack.pace import pace
 from nntrack.parallel import World, fabric
 from nntrack.progress import Best, Curves, Recent, Watch, opened, weights
 from nntrack.resume import Checkpoint, Parts
@@ -28,8 +30,6 @@ from nntrack.supply import Finish, Prepare, Supply
 LOG_EVERY = 20  # steps, of which the means are logged
 CLIP = 5.0  # norm that gradients are clipped to: a step after an outlier, not a jump
 SLOW = 0.1  # share of the learning rate that `Task.slow` parameters have
-LAST_SHARE = 0.01  # of the learning rate, at the last step
-RAMP = (0.3, 0.6)  # shares of the steps between which late losses come in
 
 Values = dict[str, tuple[torch.Tensor, torch.Tensor]]
 Mean = Callable[[torch.Tensor], torch.Tensor]
@@ -54,7 +54,7 @@ class Task(Generic[Net]):
     valid: Mixture | None
     prepare: Prepare
     finish: Finish
-    total: Callable[[Batch, Batch, float, Mean], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+    total: Callable[[Batch, Batch, Number, Mean], tuple[torch.Tensor, dict[str, torch.Tensor]]]
     values: Callable[[Batch, Batch], Values]
     score: Callable[[Mapping[str, float]], float]
     slow: tuple[str, ...] = ()
@@ -113,41 +113,21 @@ def fit(
 class Average:
     """Exponential moving average of a net's parameters and buffers; ``net`` is a copy that holds it."""
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
+    def __init__(self, net: nn.Module) -> None:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
-        self._decay = decay
-        self._steps = 0
 
     @torch.no_grad()
-    def update(self, net: nn.Module) -> None:
-        """Move toward ``net``; at first faster, so that the random start is soon forgotten."""
-        self._steps += 1
-        decay = min(self._decay, self._steps / (self._steps + 9))
-        mine, theirs = list(_tensors(self.net)), list(_tensors(net))
-        torch._foreach_lerp_(
-            [t for t in mine if t.is_floating_point()], [t for t in theirs if t.is_floating_point()], 1 - decay
-        )
+    def update(self, net: nn.Module, decay: Number) -> None:
+        """Move toward ``net``, by all but ``decay`` of the way."""
+        mine, theirs = list(tensors(self.net)), list(tensors(net))
+        numbers = [own for own in mine if own.is_floating_point()]
+        # this way what never changes stays what it is, to the last bit
+        way = torch._foreach_sub([other for other in theirs if other.is_floating_point()], numbers)
+        torch._foreach_mul_(way, 1 - decay)
+        torch._foreach_add_(numbers, way)
         for own, other in zip(mine, theirs, strict=True):
             if not own.is_floating_point():
                 own.copy_(other)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The averages and of how many steps they are."""
-        return {"net": self.net.state_dict(), "steps": self._steps}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Average on from there."""
-        self.net.load_state_dict(state["net"])
-        self._steps = state["steps"]
-
-
-def share_of_lr(step: int, schedule: Schedule) -> float:
-    """Of the learning rate at a step (0 is the first): a linear rise, then half a cosine down."""
-    if step < schedule.warmup_steps:
-        return (step + 1) / schedule.warmup_steps
-    done = (step - schedule.warmup_steps) / max(1, schedule.steps - schedule.warmup_steps)
-    cosine = 0.5 * (1 + torch.cos(torch.tensor(done * torch.pi, dtype=torch.float64)).item())
-    return LAST_SHARE + (1 - LAST_SHARE) * cosine
 
 
 def groups(net: nn.Module, weight_decay: float, slow: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -192,12 +172,14 @@ class Loop:
         self.world, self.fabric = world, world.fabric
         net = task.net.to(self.fabric.device, memory_format=torch.channels_last)
         world.join(net, self.any_loss)
-        self.average = Average(net, schedule.ema_decay)
+        self.average = Average(net)
         # gradients that a loss scale enlarged cannot be clipped before a fused step
         fused = getattr(self.fabric.strategy.precision, "scaler", None) is None
-        optimizer = Muon(groups(net, schedule.weight_decay, task.slow), lr, fused=fused)
+        self.recorded = fused and self.fabric.device.type == "cuda" and world.size == 1
+        optimizer = Muon(groups(net, schedule.weight_decay, task.slow), lr, fused=fused, capturable=self.recorded)
         self.net, self.optimizer = self.fabric.setup(net, optimizer)
         self.supply = Supply(task.train, task.prepare, task.finish, schedule.batch_size, run.seed, world, run.threads)
+        self.descend: Step = Replay(self._descend, self.changed) if self.recorded else self._descend
         self.watch, self.recent = Watch(task.train, world.gather), Recent(world.mean)
         self.curves, self.best = Curves(live), Best()
 
@@ -205,7 +187,7 @@ class Loop:
         """All that decides what the next steps do and what is left at the end; rate and samples follow from steps."""
         return {
             "net": self.net.module,
-            "average": self.average,
+            "average": self.average.net,
             "optimizer": self.optimizer.optimizer,
             "loss scale": self.fabric.strategy.precision,
             "watch": self.watch,
@@ -258,19 +240,29 @@ class Loop:
 
     def learn(self, step: int) -> None:
         """One step (1 is the first), from drawing samples to the averaged weights."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr * group["share"] * share_of_lr(step - 1, self.schedule)
         batch, index = self.supply.batch(step)
-        start, end = (self.schedule.steps * share for share in RAMP)
-        ramp = min(1.0, max(0.0, (step - start) / (end - start)))
+        figures = self.descend(batch, pace(step, self.schedule))
+        self.watch.add(step, figures["loss"], index)
+        self.recent.add(figures)
+
+    def _descend(self, batch: Batch, numbers: Numbers) -> Batch:
+        """All that a step does to the net, by numbers as `Pace` has them; returns the loss and its parts."""
+        rate, ramp, decay = numbers
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr * group["share"] * rate
         loss, parts = self.task.total(self.net(batch["image"]), batch, ramp, self.world.mean)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.fabric.clip_gradients(self.net, self.optimizer, max_norm=CLIP, error_if_nonfinite=False)
         self.optimizer.step()
-        self.average.update(self.net.module)
-        self.watch.add(step, loss.detach(), index)
-        self.recent.add({"loss": loss, **parts})
+        self.average.update(self.net.module, decay)
+        return {name: value.detach() for name, value in {"loss": loss, **parts}.items()}
+
+    def changed(self) -> list[torch.Tensor]:
+        """What a step changes."""
+        states = self.optimizer.optimizer.state.values()
+        held = [value for state in states for value in state.values()]
+        return [*tensors(self.net.module), *tensors(self.average.net), *held]
 
     @torch.no_grad()
     def validate(self, step: int, held_out: Mixture) -> None:
@@ -291,6 +283,7 @@ class Loop:
         self.best.offer(score, self.average.net)
 
 
-def _tensors(net: nn.Module) -> Iterator[torch.Tensor]:
+def tensors(net: nn.Module) -> Iterator[torch.Tensor]:
+    """All that a net holds."""
     yield from net.parameters()
     yield from net.buffers()

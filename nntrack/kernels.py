@@ -2,8 +2,7 @@
 
 On a CPU, OpenCV's loops are several times as fast as the same in tensor operations (``python -m benchmarks.kernels``);
 on an accelerator they would need a copy there and back. OpenCV is given `CHANNELS` pictures at once, as the channels of
-one. Such a stack goes through all that is done to it while it is in the cache, by a quarter of the calls; between them
-a thread needs Python's lock, which another may hold.
+one: such a stack goes through all that is done to it while it is in the cache, by a quarter of the calls.
 """
 
 import math
@@ -119,12 +118,14 @@ def _warp(
 
 
 def _warp_batch(image: torch.Tensor, matrix: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    # where in the unit square of the image each point of the result's unit square looks
-    back = affine.compose(affine.inverse(matrix), affine.from_unit(matrix, *size))
-    theta = affine.compose(affine.inverse(affine.from_unit(matrix, *image.shape[-2:])), back)
-    grid = F.affine_grid(theta, [len(image), 1, *size], align_corners=False)
+    # where in the unit square of the image each px of the result looks
+    back = affine.compose(affine.inverse(affine.from_unit(matrix, *image.shape[-2:])), affine.inverse(matrix))
+    along, down, start = back[:, None, None].unbind(dim=-1)  # (B, 1, 1, 2)
+    y, x = (torch.arange(side, device=image.device)[:, None] + 0.5 for side in size)
+    # torch's own way to this, a product of matrices, took longest of all kernels on an H200
+    grid = along * x + (down * y[:, None] + start)  # (B, *size, 2)
     warped = F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return warped.round().to(torch.uint8)
+    return warped.round_().to(torch.uint8)
 
 
 def _quantile_each(flat: torch.Tensor, position: float, below: float) -> torch.Tensor:
@@ -141,17 +142,22 @@ def _quantile_each(flat: torch.Tensor, position: float, below: float) -> torch.T
 
 def _quantile_batch(flat: torch.Tensor, position: float, below: float) -> torch.Tensor:
     rank = int(position)
-    level = _level(flat, rank)
-    if position > rank:
-        level = level + (position - rank) * (_level(flat, rank + 1) - level)
+    level, reached = _level(flat, rank)
+    # the next in order is of the same level, or of the next that there is
+    following = torch.where(flat > level[:, None], flat, 255).amin(dim=1)
+    upper = torch.where(reached > rank + 1, level, following)
+    level = level + (position - rank) * (upper.float() - level)
     return level.clamp_max(below)
 
 
-def _level(flat: torch.Tensor, rank: int) -> torch.Tensor:
-    """The value (B,) of ``rank`` (0 = least) among the grey levels of each row, by halving."""
+def _level(flat: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The value (B,) of ``rank`` (0 = least) among the grey levels of each row, and how many are not above it."""
     low, high = torch.zeros_like(flat[:, 0]), torch.full_like(flat[:, 0], 255)
+    reached = torch.full_like(low, flat.shape[1], dtype=torch.int64)
     for _ in range(8):
         middle = low + (high - low) // 2
-        enough = (flat <= middle[:, None]).sum(dim=1) > rank
+        count = (flat <= middle[:, None]).sum(dim=1)
+        enough = count > rank
         low, high = torch.where(enough, low, middle + 1), torch.where(enough, middle, high)
-    return high.float()
+        reached = torch.where(enough, count, reached)
+    return high, reached

@@ -98,7 +98,7 @@ def face(prediction: Tensors, target: Tensors) -> torch.Tensor:
 def box_overlap(prediction: Tensors, target: Tensors) -> torch.Tensor:
     """1 - intersection over union of the boxes."""
     a, b = prediction["box"], target["bbox"]
-    shared = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp_min(0).prod(dim=1)
+    shared = _area(torch.cat([torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])], dim=1))
     union = _area(a) + _area(b) - shared
     return 1 - shared / union.clamp_min(1e-6)
 
@@ -163,7 +163,7 @@ def total(
     table: Mapping[str, Loss],
     prediction: Tensors,
     batch: Tensors,
-    ramp: float = 1.0,
+    ramp: float | torch.Tensor = 1.0,
     mean: Callable[[torch.Tensor], torch.Tensor] = lambda counts: counts,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The weighted sum of the losses' means over the samples that count, and those means.
@@ -194,7 +194,9 @@ def _distance(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def _area(boxes: torch.Tensor) -> torch.Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).clamp_min(0).prod(dim=1)
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp_min(0)
+    # the gradient of `prod` asks for the number of zeros, which an accelerator is waited for
+    return sides[:, 0] * sides[:, 1]
 
 
 def _unlikeliness(offset: torch.Tensor, tril: torch.Tensor, volume: float) -> torch.Tensor:

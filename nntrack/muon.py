@@ -20,7 +20,7 @@ class Muon(torch.optim.AdamW):
     """Muon for the groups of parameters that are marked ``orthogonal: True``, AdamW for all others.
 
     A parameter of a marked group is a matrix in as many dimensions as it likes: its first against all others.
-    ``step`` takes its gradient away. Further arguments are AdamW's.
+    ``step`` takes its gradient away. A group's ``lr`` may become a tensor. Further arguments are AdamW's.
     """
 
     def __init__(self, params: Iterable[dict[str, Any]], lr: float, **others: Any) -> None:
@@ -45,7 +45,8 @@ class Muon(torch.optim.AdamW):
         changes = [change.movedim(1, -1) for change in ahead]
         turned = orthogonal([change.flatten(1).float() for change in changes])
         turned = [new.view(change.shape).movedim(-1, 1) for new, change in zip(turned, changes, strict=True)]
-        torch._foreach_mul_(turned, [-lr * RMS * max(len(k), k[0].numel()) ** 0.5 for k in kernels])
+        torch._foreach_mul_(turned, [-RMS * max(len(k), k[0].numel()) ** 0.5 for k in kernels])
+        torch._foreach_mul_(turned, lr)
         torch._foreach_add_(kernels, turned)
         for kernel in kernels:
             kernel.grad = None  # AdamW passes by what has none

@@ -37,7 +37,10 @@ class Watch:
 
     def check(self) -> None:
         """Look at all that was added. Raises ValueError, naming step and samples, if it is no number or exploded."""
-        losses = torch.tensor(self._gather([loss.item() for _, loss, _ in self._pending]))  # (processes, steps)
+        if not self._pending:
+            return
+        own = torch.stack([loss for _, loss, _ in self._pending]).tolist()
+        losses = torch.tensor(self._gather(own))  # (processes, steps)
         for (step, _, index), shares in zip(self._pending, losses.unbind(1), strict=True):
             value = shares.mean().item()
             if self._limit is None:

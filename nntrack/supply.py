@@ -11,6 +11,7 @@ import torch
 
 from nntrack import compute
 from nntrack.dataset import Batch, Mixture
+from nntrack.gpu import Beside
 from nntrack.parallel import World
 
 AHEAD = 16  # steps; on a CPU more hardly save time and need memory
@@ -42,6 +43,7 @@ class Supply:
         # launches take time, and are as many for a large block as for a small one
         self.ahead = AHEAD if cpu else max(1, min(AHEAD * BESIDE, FULL // size))
         self._beside = min(threads, BESIDE) if cpu and compute.can_fork() else 1
+        self._ahead = Beside(self._make) if self._device.type == "cuda" else None
         self._rooms: list[Batch] = []
         self._workers = compute.Workers(self._fill, self._beside) if self._beside > 1 else None
         self._blocks: dict[int, list[Step]] = {}
@@ -71,6 +73,8 @@ class Supply:
             self._workers.close()
 
     def _made(self, numbers: Sequence[int]) -> list[Batch]:
+        if self._ahead is not None:
+            return [self._ahead.take(number) for number in numbers]
         if self._workers is None:
             return [self._make(number) for number in numbers]
         if not self._rooms:

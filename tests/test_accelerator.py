@@ -13,10 +13,11 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.accelerators import CPUAccelerator
 from lightning_fabric.strategies import SingleDeviceStrategy
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nntrack import config, facemodel, fitting, training
+from nntrack import config, facemodel, fitting, losses, training
 from nntrack.dataset import Mixture
 from nntrack.fitting import Loop, Run
 from nntrack.muon import Muon
@@ -75,18 +76,21 @@ def data(tmp_path_factory):
     return folder
 
 
+def training_of(net, data):
+    schedule = getattr(PARAMS, net).model_copy(update=SMALL)
+    if net == "localizer":
+        return training.localizer_task(data / "widerface.h5", {}, schedule, RUN), schedule
+    schedule = schedule.model_copy(update={"sampling": {"300wlp": 1.0}})
+    return training.pose_task(data, {}, data / "facemodel.npz", schedule, RUN), schedule
+
+
 @pytest.fixture
 def loop(data, net, monkeypatch):
     """A training of a net on that device."""
-    schedule = getattr(PARAMS, net).model_copy(update=SMALL)
-    if net == "pose":
-        schedule = schedule.model_copy(update={"sampling": {"300wlp": 1.0}})
-        task = training.pose_task(data, {}, data / "facemodel.npz", schedule, RUN)
-    else:
-        task = training.localizer_task(data / "widerface.h5", {}, schedule, RUN)
+    task, schedule = training_of(net, data)
     # what a meta device has not, but every accelerator has
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(fitting, "Muon", lambda groups, lr, fused: Muon(groups, lr))
+    monkeypatch.setattr(fitting, "Muon", lambda groups, lr, **_: Muon(groups, lr))
     monkeypatch.setattr(CPUAccelerator, "setup_device", lambda *_: None)
     generator = torch.Generator
     monkeypatch.setattr(torch, "Generator", lambda device="cpu": Draws() if device == DEVICE else generator(device))
@@ -124,3 +128,29 @@ def test_a_step_waits_for_nothing(loop):
         for step in range(2 * block - 1, 2 * block + 2):
             loop.learn(step)
     assert not traffic.found
+
+
+class Zeros(torch.autograd.Function):
+    """Something whose gradient asks for a number, as that of `torch.prod` does."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad if (grad == 0).sum().item() else 2 * grad
+
+
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize("net", ["pose", "localizer"])
+def test_no_gradient_asks_for_a_number(data, net, asks):
+    # torch takes another way on a meta device, so this is seen on the processor
+    (task, _), table = training_of(net, data), losses.POSE if net == "pose" else losses.LOCALIZER
+    batch = task.finish(task.prepare(task.train.batch(torch.arange(4)), None))
+    with profile(activities=[ProfilerActivity.CPU]) as watched:
+        predicted = task.net(batch["image"])
+        if asks:
+            predicted["box"] = Zeros.apply(predicted["box"])
+        losses.total(dict.fromkeys(table, 1.0), table, predicted, batch)[0].backward()
+    assert any(event.key == "aten::item" for event in watched.key_averages()) == asks

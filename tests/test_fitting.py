@@ -1,4 +1,3 @@
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from torch import nn
 from nntrack import compute, config, fitting, resume
 from nntrack.config import Schedule
 from nntrack.fitting import Run, Task
+from nntrack.pace import pace
 
 ROOT = Path(__file__).parents[1]
 SCHEDULE = Schedule(
@@ -15,23 +15,14 @@ SCHEDULE = Schedule(
 )
 
 
-def test_the_rate_rises_then_falls():
-    shares = [fitting.share_of_lr(step, SCHEDULE) for step in range(100)]
-    assert shares[0] == 0.1
-    assert max(shares) == shares[9] == 1.0
-    assert all(a < b for a, b in pairwise(shares[:10]))
-    assert all(a >= b for a, b in pairwise(shares[10:]))
-    assert shares[-1] < 0.02
-
-
 def test_the_average_follows_parameters_and_buffers():
     net = nn.BatchNorm1d(2)
-    average = fitting.Average(net, 0.9)
+    average = fitting.Average(net)
     with torch.no_grad():
         net.weight.fill_(3.0)
     net(torch.randn(8, 2))
     for _ in range(200):
-        average.update(net)
+        average.update(net, 0.9)
     torch.testing.assert_close(average.net.weight, net.weight)
     torch.testing.assert_close(average.net.running_mean, net.running_mean)
     assert average.net.num_batches_tracked == net.num_batches_tracked
@@ -40,11 +31,12 @@ def test_the_average_follows_parameters_and_buffers():
 
 def test_the_average_forgets_the_start_at_once():
     net = nn.Linear(1, 1)
-    average = fitting.Average(net, 0.999)
+    average = fitting.Average(net)
+    schedule = SCHEDULE.model_copy(update={"ema_decay": 0.999})
     with torch.no_grad():
         net.weight.fill_(5.0)
-    for _ in range(20):
-        average.update(net)
+    for step in range(1, 21):
+        average.update(net, pace(step, schedule).decay)
     assert average.net.weight.item() > 4.9
 
 

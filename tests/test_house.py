@@ -15,11 +15,11 @@ FLOORS = (
     {"rotations", "affine", "landmarks", "constants", "reference", "contract", "config", "resampling", "titles"}
     | {"processes"},
     {"sample", "facemodel", "images", "runtime", "archive", "basel", "originals", "raster", "scenery", "sculpture"}
-    | {"facekit", "errors", "perspective", "wirehead"},
+    | {"facekit", "errors", "perspective", "wirehead", "pace"},
     {"store", "readers", "parts", "shapes", "clutter", "drawing"},
     {"dataset", "facemodel_fit", "conversion", "marks", "splits", "head", "heads", "scan", "scanfit", "looks", "wear"}
     | {"kernels", "sheets", "muon"},
-    {"backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing", "changes"},
+    {"backbones", "checkpoint", "arms", "progress", "resume", "parallel", "compute", "showing", "changes"} | {"gpu"},
     {"augment", "networks", "metrics", "protocols", "losses", "supply", "fitting", "render", "selection"},
     {"export", "evaluation", "stability", "training", "synthesis", "portraits", "clips", "crowds", "report"}
     | {"comparison", "nets", "pictures", "sittings", "page", "tables", "card"},
