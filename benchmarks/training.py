@@ -7,11 +7,11 @@ compute: forward, losses and backward alone, on such a batch;
 ready: nothing but making batches ready: draw, gather, vary;
 per_sample: the ancestor's arrangement (`benchmarks._per_sample`) on the same machine, with the number of workers that
 suits it best.
-They are timed in turn and the medians count; of ratios too, each of two timings that followed each other, since a
-machine that shares its host may be slower a minute later. All pictures were read once before, as a training has read
-them after its first few per cent of steps; `benchmarks.memory` is for files that do not stay in memory. Floating-point
-operations are those of convolutions and matrix products; the peak is that of a product of matrices in the numbers that
-training has, measured on the spot.
+They are timed in turn, each when it is warm, and the medians count; of ratios too, each of two timings that followed
+each other, since a machine that shares its host may be slower a minute later. All pictures were read once before, as a
+training has read them after its first few per cent of steps; `benchmarks.memory` is for files that do not stay in
+memory. Floating-point operations are those of convolutions and matrix products; the peak is that of a product of
+matrices in the numbers that training has, measured on the spot.
 Tensor operations are counted too: on an accelerator each is a launch, and a small net's step lasts as long as its
 launches do.
 """
@@ -219,7 +219,9 @@ class Steppers:
 
     def _seconds(self, step: Callable[[], object], steps: int, finish: Callable[[], None] = lambda: None) -> float:
         with compute.settings(self.how.threads):
-            step()  # others had the caches before
+            # others had the caches before, those of the processes that help, too
+            for _ in range(self.together):
+                step()
             _machine.synchronize()
             start = time.perf_counter()
             for _ in range(steps):
@@ -253,7 +255,7 @@ def measure(names: list[str], net: Net, steppers: Steppers, steps: int, rounds: 
             earlier = _machine.minor_faults()
             seconds[name].append(timer(steps))
             if name == "real":
-                faults.append((_machine.minor_faults() - earlier) / (steps + 1))  # one is not timed
+                faults.append((_machine.minor_faults() - earlier) / (steps + steppers.together))  # some are not timed
     speed = {name: round(images / statistics.median(values), 1) for name, values in seconds.items()}
     ratios = {f"{a}/{b}": round(ratio(seconds[b], seconds[a]), 3) for a, b in RATIOS if a in speed and b in speed}
     minor = round(statistics.median(faults), 1) if faults else None
