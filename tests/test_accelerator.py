@@ -7,7 +7,6 @@ way, a constant for instance, would wait for all work that was launched before; 
 import dataclasses
 from contextlib import nullcontext
 
-import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -17,19 +16,16 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nntrack import config, facemodel, fitting, losses, training
+from nntrack import fitting, losses
 from nntrack.dataset import Mixture
-from nntrack.fitting import Loop, Run
+from nntrack.fitting import Loop
 from nntrack.muon import Muon
 from nntrack.parallel import World
 from nntrack.supply import AHEAD, BESIDE
-from tests import faces
-from tests.conftest import ROOT
+from tests import trainings
+from tests.trainings import RUN
 
-PARAMS = config.load(ROOT / "params.yaml")
-RUN = Run(seed=3, threads=1, precision="32-true")
 DEVICE = torch.device("meta")
-SMALL = {"batch_size": 4, "steps": 1000, "warmup_steps": 2, "validate_every": 500}
 
 
 class Draws(torch.Generator):
@@ -68,26 +64,13 @@ def _key(value: torch.Tensor) -> int:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    faces.write(folder / "300wlp.h5", faces.samples(rng, 8))
-    faces.write(folder / "widerface.h5", faces.crops(rng, 8))
-    facemodel.save(folder / "facemodel.npz", faces.face_model())
-    return folder
-
-
-def training_of(net, data):
-    schedule = getattr(PARAMS, net).model_copy(update=SMALL)
-    if net == "localizer":
-        return training.localizer_task(data / "widerface.h5", {}, schedule, RUN), schedule
-    schedule = schedule.model_copy(update={"sampling": {"300wlp": 1.0}})
-    return training.pose_task(data, {}, data / "facemodel.npz", schedule, RUN), schedule
+    return trainings.write(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
 def loop(data, net, monkeypatch):
     """A training of a net on that device."""
-    task, schedule = training_of(net, data)
+    task, schedule = trainings.of(net, data)
     # what a meta device has not, but every accelerator has
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     monkeypatch.setattr(fitting, "Muon", lambda groups, lr, **_: Muon(groups, lr))
@@ -117,7 +100,7 @@ def test_what_waits_is_found(bring, waits):
     assert bool(traffic.found) == waits
 
 
-@pytest.mark.parametrize("net", ["pose", "localizer"])
+@pytest.mark.parametrize("net", trainings.NETS)
 def test_a_step_waits_for_nothing(loop):
     block = AHEAD * BESIDE
     with Traffic() as traffic:
@@ -143,10 +126,10 @@ class Zeros(torch.autograd.Function):
 
 
 @pytest.mark.parametrize("asks", [False, True])
-@pytest.mark.parametrize("net", ["pose", "localizer"])
+@pytest.mark.parametrize("net", trainings.NETS)
 def test_no_gradient_asks_for_a_number(data, net, asks):
     # torch takes another way on a meta device, so this is seen on the processor
-    (task, _), table = training_of(net, data), losses.POSE if net == "pose" else losses.LOCALIZER
+    (task, _), table = trainings.of(net, data), losses.POSE if net == "pose" else losses.LOCALIZER
     batch = task.finish(task.prepare(task.train.batch(torch.arange(4)), None))
     with profile(activities=[ProfilerActivity.CPU]) as watched:
         predicted = task.net(batch["image"])

@@ -6,8 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from nntrack import compute
+from nntrack.fitting import Loop
 from nntrack.gpu import Beside, Replay
 from nntrack.muon import Muon
+from nntrack.parallel import World
+from tests import trainings
 
 HERE = torch.cuda.is_available()
 pytestmark = pytest.mark.filterwarnings("ignore:.*capturable")  # steps are taken without a recording, too
@@ -170,6 +174,28 @@ def test_a_step_that_waits_is_done_as_it_is(place, monkeypatch, capsys):
         torch.testing.assert_close(one, two)
     told = capsys.readouterr().err
     assert told.count("cannot be recorded") == 1 and "and more" not in told
+
+
+@pytest.mark.parametrize("net", trainings.NETS)
+def test_a_recorded_training_learns_what_it_would(net, place, tmp_path):
+    device, told = place
+    if device == "cpu" and HERE:
+        pytest.skip("a training takes the GPU that is here")
+    folder = trainings.write(tmp_path)
+    losses, weights = [], []
+    for recorded in (False, True):
+        task, schedule = trainings.of(net, folder)
+        with compute.settings(1):
+            loop = Loop(task, schedule, 1e-3, trainings.RUN, None, None, World(1, 1, "32-true"))
+            loop.descend = Replay(told(loop._descend), loop.changed) if recorded else loop._descend
+            for step in range(1, 5):
+                loop.learn(step)
+            loop.check()
+        losses.append(loop.recent.take())
+        weights.append(torch.cat([value.detach().double().flatten().cpu() for value in loop.changed()]))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    # as a whole: parameters that no loss depends on follow the last bits
+    assert torch.dist(*weights) < 1e-4 * weights[0].norm()
 
 
 @pytest.mark.parametrize("numbers", [[0, 1, 2, 3], [5, 6, 2, 3, 9]])

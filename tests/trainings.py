@@ -1,0 +1,31 @@
+"""Trainings of both nets, small enough to take steps of."""
+
+import numpy as np
+
+from nntrack import config, facemodel, training
+from nntrack.fitting import Run
+from tests import faces
+from tests.conftest import ROOT
+
+NETS = ("pose", "localizer")
+RUN = Run(seed=3, threads=1, precision="32-true")
+_PARAMS = config.load(ROOT / "params.yaml")
+_SMALL = {"batch_size": 4, "steps": 1000, "warmup_steps": 2, "validate_every": 500}
+
+
+def write(folder):
+    """What `of` reads."""
+    rng = np.random.default_rng(0)
+    faces.write(folder / "300wlp.h5", faces.samples(rng, 8))
+    faces.write(folder / "widerface.h5", faces.crops(rng, 8))
+    facemodel.save(folder / "facemodel.npz", faces.face_model())
+    return folder
+
+
+def of(net, folder):
+    """Task and schedule of a net."""
+    schedule = getattr(_PARAMS, net).model_copy(update=_SMALL)
+    if net == "localizer":
+        return training.localizer_task(folder / "widerface.h5", {}, schedule, RUN), schedule
+    schedule = schedule.model_copy(update={"sampling": {"300wlp": 1.0}})
+    return training.pose_task(folder, {}, folder / "facemodel.npz", schedule, RUN), schedule
