@@ -164,7 +164,7 @@ class Steppers:
                 for _ in range(3)
             )
         self._cached.supply = ready
-        step = self._forward_backward
+        step = self.forward_backward
         self._once = Replay(step, self._compute.changed) if self._compute.recorded else step
         self.device = self.batch["image"].device
         self._steps = {name: count(1) for name in ("real", "cached", "ready", "alone")}
@@ -203,11 +203,8 @@ class Steppers:
         """All else of one step."""
         self._cached.learn(next(self._steps["cached"]))
 
-    def forward_backward(self) -> None:
-        """Once, with the losses between them."""
-        self._forward_backward(self.batch, ())
-
-    def _forward_backward(self, batch: Batch, numbers: Numbers) -> Batch:
+    def forward_backward(self, batch: Batch, _: Numbers = ()) -> Batch:
+        """Once, with the losses between them; returns their sum."""
         loop = self._compute
         loss, _ = loop.task.total(loop.net(batch["image"]), batch, 1.0)
         loop.optimizer.zero_grad(set_to_none=True)
@@ -270,7 +267,7 @@ def ratio(ones: list[float], others: list[float]) -> float:
 def roofline(speed: dict[str, float], steppers: Steppers) -> dict:
     """Floating-point operations of forward and backward, and their share of what matrix products reach."""
     with compute.settings(steppers.how.threads), FlopCounterMode(display=False) as counter:
-        steppers.forward_backward()
+        steppers.forward_backward(steppers.batch)
     per_image = counter.get_total_flops() / steppers.schedule.batch_size
     peak = _machine.matmul_peak(steppers.device, steppers.how.precision)
     shares = {name: round(speed[name] * per_image / peak, 4) for name in ("compute", "real") if name in speed}

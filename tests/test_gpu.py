@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*capturable")  # steps are take
 
 
 class Stream:
-    """A stream that notes what it waits for."""
+    """A stream that notes for whom it waits."""
 
     def __init__(self, priority=0):
         self.waited = []
@@ -211,4 +211,9 @@ def test_what_is_made_beside_is_begun_when_the_one_before_is_taken(place, number
     for number in numbers:
         assert beside.take(number).eq(number).all()
         assert begun[-1] == number + 1
+    if device == "cpu":
+        # nothing is begun before what was launched is done, nor taken before it is made
+        current, stream = torch.cuda.current_stream(), beside._stream
+        assert current.waited == [stream] * len(numbers)
+        assert stream.waited == [current] * len(begun)
     assert len(begun) == len(numbers) + sum(b != a + 1 for a, b in zip([-9, *numbers], numbers, strict=False))
