@@ -120,11 +120,11 @@ class Average:
     def update(self, net: nn.Module, decay: Number) -> None:
         """Move toward ``net``, by all but ``decay`` of the way."""
         mine, theirs = list(tensors(self.net)), list(tensors(net))
-        numbers = [own for own in mine if own.is_floating_point()]
+        moving = [own for own in mine if own.is_floating_point()]
         # this way what never changes stays what it is, to the last bit
-        way = torch._foreach_sub([other for other in theirs if other.is_floating_point()], numbers)
+        way = torch._foreach_sub([other for other in theirs if other.is_floating_point()], moving)
         torch._foreach_mul_(way, 1 - decay)
-        torch._foreach_add_(numbers, way)
+        torch._foreach_add_(moving, way)
         for own, other in zip(mine, theirs, strict=True):
             if not own.is_floating_point():
                 own.copy_(other)

@@ -6,7 +6,6 @@ samples of all, BatchNorm too. One process alone asks nobody, and nothing here c
 
 import atexit
 import os
-import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +21,7 @@ from torch import distributed, nn
 from torch.autograd.function import once_differentiable
 
 from nntrack.config import Precision
+from nntrack.processes import end_with_launcher
 
 SILENCE = 10.0  # seconds that the first has to tell why all end, and to end the others of its machine
 PATIENCE = timedelta(minutes=10)  # of a process that waits for another machine's
@@ -63,7 +63,7 @@ class World:
     def __enter__(self) -> "World":
         if self.size > 1:
             if "LOCAL_RANK" in os.environ:
-                _end_with_parent()
+                end_with_launcher()
             if not distributed.is_initialized():  # `fabric run` has done it
                 self._launch()
             self.rank = self.fabric.global_rank
@@ -196,15 +196,3 @@ def _mean(values: torch.Tensor) -> torch.Tensor:
     total = values.clone()
     distributed.all_reduce(total)
     return total / distributed.get_world_size()
-
-
-def _end_with_parent() -> None:
-    """A process that was started by another ends soon after that one, even if it was killed, not at a timeout."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

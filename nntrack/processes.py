@@ -1,9 +1,11 @@
-"""Processes that this one forks, none of which outlives it."""
+"""Processes that begin as copies of this one; none that was started by another outlives it."""
 
 import multiprocessing
 import os
 import threading
+import time
 import warnings
+from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from typing import Any, cast
 
@@ -19,11 +21,25 @@ def forking() -> BaseContext:
 
 
 def end_with_parent() -> None:
-    """A process that was started by another ends with that one, even if it was killed: it would wait for ever."""
+    """A copy ends with the process that it was made of, even if that one was killed: it would wait for ever."""
     parent = cast(Any, multiprocessing.parent_process())
+    _end_after(parent.join)
 
+
+def end_with_launcher() -> None:
+    """The same for a program that another started, but up to a second later."""
+    launcher = os.getppid()
+
+    def wait() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1)
+
+    _end_after(wait)
+
+
+def _end_after(wait: Callable[[], object]) -> None:
     def watch() -> None:
-        parent.join()
+        wait()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
