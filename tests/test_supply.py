@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from nntrack.kernels import CHANNELS, stack_of
 from nntrack.supply import AHEAD, BESIDE, FULL, Supply
 
 SIZE = 5
@@ -78,9 +79,12 @@ def test_processes_share_the_samples_of_one_and_vary_them_differently():
         assert not torch.isin(one["noise"], other["noise"]).any()
 
 
-@pytest.mark.parametrize("size", [1, 96, 500, 10**6])
+@pytest.mark.parametrize("size", [1, 96, 500, 1500, 10**6])
 def test_an_accelerator_makes_many_steps_ready_at_once_if_batches_are_small(size):
     steps = supply(size=size, device="meta").ahead
-    assert steps == 1 or (steps * size <= FULL and steps <= AHEAD * BESIDE)
+    assert steps == CHANNELS or (steps * size <= FULL and steps <= AHEAD * BESIDE)
     assert steps == AHEAD * BESIDE or (steps + 1) * size > FULL
+    # what is varied alike is in different steps
+    of_steps = stack_of(steps * size).view(steps, size)
+    assert all(len(of_step.unique()) == size for of_step in of_steps)
     assert supply(size=size).ahead == AHEAD
