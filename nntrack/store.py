@@ -6,6 +6,7 @@ is contiguous and uncompressed, so that a batch is a gather from a memory map; t
 """
 
 import errno
+import glob
 import math
 import mmap
 import os
@@ -31,10 +32,15 @@ _ROW = np.dtype([(n, "<f4", f.shape) for n, f in FIELDS.items()] + [(f"has_{n}",
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary name beside ``path``; what was written there takes the final name only if no error came."""
+    """A temporary name beside ``path``; what was written there takes the final name only if no error came.
+
+    What a process that was killed in the midst of it left behind is removed by the next that writes there.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+            shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             partial = Path(folder) / path.name
             yield partial
