@@ -5,8 +5,8 @@ All can be restored.
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,9 +107,20 @@ class Recent:
         self._sums, self._steps = state["sums"], state["steps"]
 
 
-def opened(folder: str | os.PathLike[str] | None) -> AbstractContextManager[Live | None]:
+@contextmanager
+def opened(folder: str | os.PathLike[str] | None) -> Iterator[Live | None]:
     """A context in which dvclive writes to ``folder``; without one there is nothing to write to."""
-    return nullcontext() if folder is None else Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
+    if folder is None:
+        yield None
+        return
+    try:
+        with Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
+            yield live
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # a full disk's names no file
+        raise OSError(error.errno, os.strerror(error.errno), os.fspath(folder)) from error
 
 
 class Curves:

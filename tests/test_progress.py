@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 import torch
 from dvclive import Live
@@ -95,6 +98,14 @@ def test_curves_are_written_again(tmp_path):
     curves(tmp_path / "rest", 5, 9, curves(tmp_path / "begun", 1, 5))
     assert files(tmp_path / "rest") == files(tmp_path / "whole") != files(tmp_path / "begun")
     assert len(files(tmp_path / "whole")) == 4
+
+
+def test_an_error_of_a_full_disk_names_the_folder(tmp_path):
+    with (
+        pytest.raises(OSError, match=f"No space left.*{tmp_path}/curves"),
+        progress.opened(tmp_path / "curves"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_the_best_weights_are_a_copy():
