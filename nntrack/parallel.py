@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 
 def fabric(devices: int, nodes: int, precision: Precision | None = None) -> Fabric:
-    """For ``devices`` processes on each of ``nodes`` machines, none of which is started by this.
+    """For ``devices`` processes on each of ``nodes`` machines, none of which is started by this; GPUs are CUDA's alone.
 
     Raises ValueError if there are not as many devices, or if another number of processes was started.
     """
@@ -42,8 +42,9 @@ def fabric(devices: int, nodes: int, precision: Precision | None = None) -> Fabr
         )
     # buffers need no copying at every step: they are the same in all processes
     strategy = "auto" if size == 1 else DDPStrategy(forward_sync_buffers=False, timeout=PATIENCE)
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"  # Apple's lacks operations and double precision
     try:
-        return Fabric(accelerator="auto", strategy=strategy, devices=devices, num_nodes=nodes, precision=precision)
+        return Fabric(accelerator=accelerator, strategy=strategy, devices=devices, num_nodes=nodes, precision=precision)
     except MisconfigurationException as error:
         raise ValueError(f"devices: {devices} in params.yaml: {' '.join(str(error).split())}") from error
 
@@ -76,6 +77,8 @@ class World:
             launcher: Any = self.fabric.strategy.launcher  # the one that starts scripts and has `procs`
             # at the very end: a watching thread kills this process too when one of them is gone
             atexit.register(lambda: [process.kill() for process in launcher.procs])
+            if isinstance(error, distributed.DistError) or "gloo" in str(error):
+                raise ConnectionError("another process of the training ended; run again to go on") from error
 
     def _launch(self) -> None:
         try:

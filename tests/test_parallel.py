@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning_fabric.accelerators.mps import MPSAccelerator
 from safetensors.torch import load_file
 from torch import distributed, nn
 
@@ -43,6 +44,11 @@ def test_another_number_of_processes_is_told(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"^devices: 3 and nodes: 2 in params\.yaml make 6, but 4 processes were"):
         parallel.fabric(3, 2)
+
+
+def test_gpus_are_cuda_alone(monkeypatch):
+    monkeypatch.setattr(MPSAccelerator, "is_available", lambda: True)
+    assert parallel.fabric(1, 1).device.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.parametrize("build", [*(partial(b, 0.25) for b in backbones.BACKBONES.values())])
@@ -233,9 +239,11 @@ def test_two_processes_go_on_to_the_same_bytes(data, tmp_path):  # noqa: F811
     finish(stage(data, whole, KILL.format(kill=None), **params), whole)
     for rank, step in ((0, 3), (1, 5)):
         command = stage(data, out, KILL.format(kill=(rank, step)), **params)
-        with start(command, out, stderr=subprocess.DEVNULL) as process:
-            assert process.wait(timeout=60)
+        with start(command, out, stderr=subprocess.PIPE) as process:
+            told = process.communicate(timeout=60)[1]
         assert gone(out), f"killed process {rank}"
+        assert "Traceback" not in told
+        assert rank == 0 or "error: another process of the training ended; run again to go on" in told
     said, _ = finish(stage(data, out, KILL.format(kill=None), **params), out)
     assert said.count("going on after step 4") == 1
     assert not (out / "work/pose").exists()
