@@ -200,7 +200,8 @@ class Steppers:
         return ahead
 
     def learn(self) -> None:
-        """All else of one step."""
+        """All else of one step, by one operation after the other: when they are replayed none is seen."""
+        self._cached.step = self._cached.descend
         self._cached.learn(next(self._steps["cached"]))
 
     def forward_backward(self, batch: Batch, _: Numbers = ()) -> Batch:

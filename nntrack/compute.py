@@ -67,6 +67,11 @@ def precision(device: torch.device) -> Precision:
     return "bf16-mixed" if native else "32-true"
 
 
+def kind(device: torch.device) -> str:
+    """That of processor or GPU: on another, libraries choose other instructions, and end in other bits."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+
+
 def seeded(build: Callable[[], Result], seed: int) -> Result:
     """What ``build`` returns, its random start decided by ``seed`` alone."""
     # layers draw from the global generator; it is left as it was

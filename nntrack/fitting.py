@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import torch
 from dvclive.live import Live
@@ -24,7 +24,7 @@ from nntrack.muon import Muon
 from nntrack.pace import pace
 from nntrack.parallel import World, fabric
 from nntrack.progress import Best, Curves, Recent, Watch, opened, weights
-from nntrack.resume import Checkpoint, Parts
+from nntrack.resume import Checkpoint, Parts, finite
 from nntrack.supply import Finish, Prepare, Supply
 
 LOG_EVERY = 20  # steps, of which the means are logged
@@ -179,7 +179,7 @@ class Loop:
         optimizer = Muon(groups(net, schedule.weight_decay, task.slow), lr, fused=fused, capturable=self.recorded)
         self.net, self.optimizer = self.fabric.setup(net, optimizer)
         self.supply = Supply(task.train, task.prepare, task.finish, schedule.batch_size, run.seed, world, run.threads)
-        self.descend: Step = Replay(self._descend, self.changed) if self.recorded else self._descend
+        self.step: Step = Replay(self.descend, self.changed) if self.recorded else self.descend
         self.watch, self.recent = Watch(task.train, world.gather), Recent(world.mean)
         self.curves, self.best = Curves(live), Best()
 
@@ -218,15 +218,22 @@ class Loop:
                     self.check()
                     if self.world.rank == 0 and self.watch.calm:  # else it may be what leads to a loss without return
                         self.checkpoint.save(step, self.parts())
-        return self.best.weights if self.best.weights is not None else weights(self.average.net)
+        found = self.best.weights if self.best.weights is not None else weights(self.average.net)
+        if not finite(found):  # spoilt by the last step, of which there is no later loss
+            self.fail("the last steps left weights that are not numbers; lower the learning rate")
+        return found
 
     def check(self) -> None:
         """Look at all losses so far. Raises ValueError, naming step, samples and checkpoint, if one is not a number."""
         try:
             self.watch.check()
         except ValueError as error:
-            told = "" if self.checkpoint is None else f". {self.checkpoint.told()}"
-            self.world.fail(ValueError(f"{error}{told}"))
+            self.fail(str(error))
+
+    def fail(self, why: str) -> NoReturn:
+        """End for a reason that every process has found, and tell from where training could go on."""
+        told = "" if self.checkpoint is None else f". {self.checkpoint.told()}"
+        self.world.fail(ValueError(f"{why}{told}"))
 
     def due(self, step: int, checkpoint: Checkpoint) -> bool:
         """Whether to write a checkpoint after this step; the same in all processes."""
@@ -241,11 +248,11 @@ class Loop:
     def learn(self, step: int) -> None:
         """One step (1 is the first), from drawing samples to the averaged weights."""
         batch, index = self.supply.batch(step)
-        figures = self.descend(batch, pace(step, self.schedule))
+        figures = self.step(batch, pace(step, self.schedule))
         self.watch.add(step, figures["loss"], index)
         self.recent.add(figures)
 
-    def _descend(self, batch: Batch, numbers: Numbers) -> Batch:
+    def descend(self, batch: Batch, numbers: Numbers) -> Batch:
         """All that a step does to the net, by numbers as `Pace` has them; returns the loss and its parts."""
         rate, ramp, decay = numbers
         for group in self.optimizer.param_groups:

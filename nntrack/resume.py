@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -42,11 +44,12 @@ Parts = Mapping[str, Stateful]
 
 
 def digest(values: Any, files: Iterable[str | os.PathLike[str]]) -> str:
-    """Of JSON-like ``values`` and ``files`` that a training depends on, and of torch and the project's code in use.
+    """Of JSON-like ``values`` and ``files`` that a training depends on, of libraries and of the project's code in use.
 
     A file is taken to be the same if size and time of last change are: gigabytes are not read at every start.
     """
-    facts = {"values": values, "files": [_identity(path) for path in files], "torch": torch.__version__}
+    libraries = [library.__version__ for library in (torch, np, cv2)]
+    facts = {"values": values, "files": [_identity(path) for path in files], "libraries": libraries}
     return config.digest(facts | {"code": _code()})
 
 
@@ -67,7 +70,7 @@ class Checkpoint:
     def restore(self, parts: Parts, first: Callable[[Callable[[], Any]], Any] = lambda ask: ask()) -> int:
         """Bring ``parts`` to the checkpoint's state; returns the step after which it was written, 0 without one.
 
-        What other trainings left in the folder is removed, also what an end in the middle of writing left.
+        What other trainings left in the folder is removed.
         first: makes one of several processes look at the folder, and gives what it finds to all.
         """
         state = first(self._find)
@@ -89,7 +92,7 @@ class Checkpoint:
         """
         begun = time.monotonic()
         state = {"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}
-        if _finite(state):
+        if finite(state):
             try:
                 self._write(state)
                 self._step, self._failed = step, False
@@ -122,7 +125,7 @@ class Checkpoint:
     def _tidy(self) -> None:
         own = self.path.parent
         others = [path for path in own.parent.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name) and path != own]
-        for path in [*others, *own.glob(f".{NAME}.*")]:
+        for path in others:
             shutil.rmtree(path, ignore_errors=True)
 
     def _read(self) -> dict[str, Any] | None:
@@ -150,13 +153,13 @@ class Checkpoint:
             os.fsync(stream.fileno())  # or the name could outlive a power cut and the content not
 
 
-def _finite(state: Any) -> bool:
+def finite(state: Any) -> bool:
     """Whether all numbers of all tensors are: from others no training recovers."""
     if isinstance(state, torch.Tensor):
         return not state.is_floating_point() or bool(torch.isfinite(state).all())
     if isinstance(state, dict):
-        return all(map(_finite, state.values()))
-    return not isinstance(state, list | tuple) or all(map(_finite, state))
+        return all(map(finite, state.values()))
+    return not isinstance(state, list | tuple) or all(map(finite, state))
 
 
 def _identity(path: str | os.PathLike[str]) -> tuple[str, int, int]:

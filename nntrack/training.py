@@ -191,7 +191,7 @@ def _checkpoint(
         return None
     split = {name: sorted(groups) for name, groups in held_out.items()}
     # as text, in which the order of losses and datasets counts: it decides the last bits
-    values = [params.model_dump_json(), lr, run, split, fitting.device(run).type]
+    values = [params.model_dump_json(), lr, run, split, compute.kind(fitting.device(run))]
     return Checkpoint(work, resume.digest(values, files))
 
 

@@ -131,10 +131,10 @@ def task(kill_in=None, valid=True, spoil=None):
     return Task(net, Squares(64), held_out, prepare, finish, total, values, lambda means: means["error"], ("4",))
 
 
-def fit(made, folder, work=None, precision="32-true"):
-    schedule = SCHEDULE.model_copy(update={"steps": STEPS, "validate_every": 15, "ema_decay": 0.95})
+def fit(made, folder, work=None, precision="32-true", lr=0.05, steps=STEPS):
+    schedule = SCHEDULE.model_copy(update={"steps": steps, "validate_every": 15, "ema_decay": 0.95})
     checkpoint = None if work is None else resume.Checkpoint(work, KEY)
-    return fitting.fit(made, schedule, 0.05, Run(5, 1, precision), folder, checkpoint)
+    return fitting.fit(made, schedule, lr, Run(5, 1, precision), folder, checkpoint)
 
 
 def files(folder):
@@ -204,3 +204,9 @@ def test_a_spoilt_training_names_the_last_good_checkpoint(always, tmp_path):
         fit(task(spoil=24), tmp_path / "live", tmp_path / "work")
     with pytest.raises(ValueError, match=r"square \d+\. There is no checkpoint$"):
         fit(task(spoil=1), tmp_path / "live", tmp_path / "other")
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_weights_that_the_last_step_spoilt_are_not_handed_out(valid, tmp_path):
+    with pytest.raises(ValueError, match=r"weights that are not numbers.* There is no checkpoint$"):
+        fit(task(valid=valid), tmp_path / "live", tmp_path / "work", lr=float("inf"), steps=1)

@@ -187,7 +187,7 @@ def test_a_recorded_training_learns_what_it_would(net, place, tmp_path):
         task, schedule = trainings.of(net, folder)
         with compute.settings(1):
             loop = Loop(task, schedule, 1e-3, trainings.RUN, None, None, World(1, 1, "32-true"))
-            loop.descend = Replay(told(loop._descend), loop.changed) if recorded else loop._descend
+            loop.step = Replay(told(loop.descend), loop.changed) if recorded else loop.descend
             for step in range(1, 5):
                 loop.learn(step)
             loop.check()
