@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from nntrack import render
-from nntrack.images import draw_labels
+from nntrack.drawing import draw_labels
 from nntrack.landmarks import face_box, square_around
 from nntrack.rotations import aflw_angles_to_quat
 
@@ -25,7 +25,7 @@ def main() -> None:
         picture = render.draw(rng, person, person.express(rng) * 0, grey.shape, quat, centre, RADIUS, background=grey)
         labels = picture._asdict() | {"bbox": face_box(picture.landmarks, picture.quat, picture.pos_size)}
         labels["roi"] = square_around(labels["bbox"])
-        tiles.append(draw_labels(picture.image, labels, zoom=1.25))
+        tiles.append(draw_labels(picture.image, labels))
     cv2.imwrite(str(Path(__file__).with_name("frame.png")), np.hstack(tiles))
 
 
