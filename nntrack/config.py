@@ -7,9 +7,11 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+from ruamel.yaml import YAML
+
+THREADS = 1024  # at most: every one needs memory, and the system's leave to start
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -152,7 +154,7 @@ class Params(_Section):
 
     source: Literal["synthetic", "real"]
     seed: Annotated[int, Field(ge=0)]
-    threads: Count
+    threads: Annotated[int, Field(ge=1, le=THREADS)]
     lr: Positive
     precision: Literal[Precision, "auto"]  # auto: what this machine is fastest with
     devices: Count  # per machine
@@ -170,13 +172,20 @@ def load(path: str | os.PathLike[str] = "params.yaml") -> Params:
     """Read and check the parameters. Raises ValueError with one line that names file and key."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is not there: stages are run in the folder of the project")
-    with open(path, encoding="utf-8") as stream:
-        try:
-            values = yaml.safe_load(stream)
-        # for a date that is none or lists a thousand deep PyYAML has other errors than its own
-        except Exception as error:
-            raise ValueError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
-    return parse(values, os.fspath(path))
+    return parse(read_yaml(path), os.fspath(path))
+
+
+def read_yaml(path: str | os.PathLike[str]) -> Any:
+    """What a file says in YAML 1.2, read as DVC does, whose ``-S`` writes 1e-05: to YAML 1.1 that is no number.
+
+    Raises ValueError with one line that names the file.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(Path(path))
+    except OSError:
+        raise
+    except Exception as error:  # for a date that is none or lists a thousand deep the library has others than its own
+        raise ValueError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
 
 
 def parse(values: Any, origin: str) -> Params:

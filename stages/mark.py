@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import yaml
-
 from nntrack import config, marks
 from stages._run import run
 
@@ -11,7 +9,7 @@ from stages._run import run
 def main(folder: Path) -> None:
     """Write FOLDER/<archive>.mark for every archive that the convert stages of dvc.yaml name."""
     params = config.load()
-    archives = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]["convert"]["foreach"]
+    archives = config.read_yaml("dvc.yaml")["stages"]["convert"]["foreach"]
     unused = [archive for dataset, archive in archives.items() if not params.convert.dataset(dataset).use]
     print(marks.describe(marks.write_marks(folder, list(archives.values()), unused)))
 

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
+from ruamel.yaml import YAML
 
+from nntrack import config
 from tests.conftest import ROOT
 from tests.shrink import shrink
 
-ARCHIVES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["convert"]["foreach"]
+ARCHIVES = config.read_yaml(ROOT / "dvc.yaml")["stages"]["convert"]["foreach"]
 
 
 class Checkout:
@@ -60,8 +61,10 @@ class Checkout:
 
     def set(self, **values: object) -> None:
         """Overwrite keys of params.yaml."""
-        params = yaml.safe_load((self.path / "params.yaml").read_text())
-        (self.path / "params.yaml").write_text(yaml.safe_dump(params | values, sort_keys=False))
+        path, yaml = self.path / "params.yaml", YAML()
+        params = yaml.load(path)
+        params.update(values)
+        yaml.dump(params, path)
 
 
 def tiny(path: Path) -> Checkout:

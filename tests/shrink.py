@@ -6,7 +6,7 @@ The figures of such a run say nothing about accuracy.
 import sys
 from pathlib import Path
 
-import yaml
+from ruamel.yaml import YAML
 
 TINY = {
     "threads": 1,
@@ -20,10 +20,14 @@ TINY = {
 
 def shrink(path: Path) -> None:
     """Overwrite the keys of TINY in the file."""
-    params = yaml.safe_load(path.read_text())
+    yaml = YAML()
+    params = yaml.load(path)
     for name, value in TINY.items():
-        params[name] = params[name] | value if isinstance(value, dict) else value
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+        if isinstance(value, dict):
+            params[name].update(value)
+        else:
+            params[name] = value
+    yaml.dump(params, path)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from nntrack import config
 
@@ -10,7 +9,7 @@ PARAMS = Path(__file__).parents[1] / "params.yaml"
 
 @pytest.fixture
 def values():
-    return yaml.safe_load(PARAMS.read_text())
+    return config.read_yaml(PARAMS)
 
 
 def test_the_shipped_parameters_are_valid():
@@ -28,6 +27,7 @@ def test_the_shipped_parameters_are_valid():
         (["lr"], -1.0, "lr: input should be greater than 0, got -1.0"),
         (["convert", "aflw2k", "use"], "yes", "convert.aflw2k.use: input should be a valid boolean, got 'yes'"),
         (["devices"], 0, "devices: input should be greater than or equal to 1, got 0"),
+        (["threads"], 100000, "threads: input should be less than or equal to 1024, got 100000"),
         (["source"], "reel", "source: input should be 'synthetic' or 'real', got 'reel'"),
         (
             ["precision"],
@@ -50,6 +50,15 @@ def test_a_missing_key_is_named(values):
     del values["split"]["held_out"]
     with pytest.raises(ValueError, match=r"^params\.yaml: split\.held_out: is missing$"):
         config.parse(values, "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["0.00001", "1e-5", "1e-05", "1.0e-5", "1E-5"])
+def test_a_small_number_may_be_written_in_any_way(text, tmp_path):
+    path = tmp_path / "params.yaml"
+    before = "weight_decay: 0.0001"
+    assert before in PARAMS.read_text()
+    path.write_text(PARAMS.read_text().replace(before, f"weight_decay: {text}"))
+    assert config.load(path).pose.weight_decay == 1e-5
 
 
 def test_what_is_not_yaml_is_named_in_one_line(tmp_path):

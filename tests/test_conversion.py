@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from nntrack import config, conversion
 from nntrack.archive import fingerprint
@@ -24,7 +23,7 @@ def convert(dataset, archive, out, options=Options(), **others):  # noqa: B008 (
 def test_there_is_a_reader_for_every_dataset():
     datasets = config.load(ROOT / "params.yaml").convert.datasets
     assert set(datasets) < set(conversion.reader_names())
-    assert set(datasets) == set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["convert"]["foreach"])
+    assert set(datasets) == set(config.read_yaml(ROOT / "dvc.yaml")["stages"]["convert"]["foreach"])
 
 
 def test_an_unknown_dataset_is_refused_with_the_known_ones(tmp_path):

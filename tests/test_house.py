@@ -1,6 +1,7 @@
 """The house keeps its order: imports go down, stages declare what they import, input checks raise."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
+
+from nntrack import config
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
@@ -91,13 +93,13 @@ def closure(*paths: Path) -> set[Path]:
 def expanded_stages():
     """(name, stage) of every stage in every dvc.yaml, ``foreach`` unrolled."""
     for file in (ROOT / "dvc.yaml", ROOT / "data/synthetic/dvc.yaml", ROOT / "data/real/dvc.yaml"):
-        for name, stage in yaml.safe_load(file.read_text())["stages"].items():
+        for name, stage in config.read_yaml(file)["stages"].items():
             if "foreach" not in stage:
                 yield name, stage
                 continue
             for key, item in stage["foreach"].items():
-                text = yaml.safe_dump(stage["do"]).replace("${key}", key).replace("${item}", item)
-                yield f"{name}@{key}", yaml.safe_load(text)
+                text = json.dumps(stage["do"]).replace("${key}", key).replace("${item}", item)
+                yield f"{name}@{key}", json.loads(text)
 
 
 def floor_of(path: Path) -> tuple[int, str]:

@@ -6,7 +6,6 @@ import h5py
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -218,7 +217,7 @@ class TestTraining:
         assert stored.attributes["reader"] == "opentrack_h5" and "terms of the datasets" in stored.attributes["licence"]
         assert all(stored.masks[name].all() for name in ("quat", "pos_size", "bbox", "landmarks", "landmarks_depth"))
         facemodel.save(tmp_path / "face.npz", faces.face_model())
-        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        params = config.read_yaml(ROOT / "params.yaml")
         params["pose"] |= {"sampling": {"300wlp": 1.0}, "width": 0.25}
         pose = config.parse(params, "params.yaml").pose
         task = training.pose_task(tmp_path, {}, tmp_path / "face.npz", pose, Run(1, 1, "32-true", 1, 1))

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -7,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from lightning_fabric.accelerators.mps import MPSAccelerator
 from safetensors.torch import load_file
 from torch import distributed, nn
 
-from nntrack import backbones, losses, networks, parallel, splits
+from nntrack import backbones, config, losses, networks, parallel, splits
 from nntrack.parallel import World
 from tests.conftest import ROOT
 from tests.test_training import HELD_OUT, LOCALIZER, POSE, RUN, STILL, column, contents, data  # noqa: F401
@@ -180,12 +180,12 @@ SMALL = {"batch_size": 8, "backbone": "resnet18", "width": 0.125}
 
 def stage(data, folder, changes="", net="pose", lr=2e-3, devices=2, **params):  # noqa: F811
     """The command of a net's stage, in a folder with all that it needs."""
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values = config.read_yaml(ROOT / "params.yaml")
     values |= {"seed": RUN.seed, "threads": 1, "precision": RUN.precision, "devices": devices, "lr": lr}
     values["pose"] = POSE.model_copy(update=SMALL | params).model_dump()
     values["localizer"] = LOCALIZER.model_copy(update={"lr": lr} | params).model_dump()
     folder.mkdir(exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    (folder / "params.yaml").write_text(json.dumps(values))
     (folder / "stage.py").write_text(STAGE.format(net=net, changes=changes))
     splits.save(folder / "split.json", HELD_OUT)
     inputs = {"pose": [data, "split.json", data / "facemodel.npz"], "localizer": [data / "widerface.h5", "split.json"]}

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from nntrack import augment, config, contract, kernels, networks, pictures, sheets
 from nntrack.runtime import LocalizerModel, PoseModel
@@ -182,6 +181,6 @@ def test_the_stage_writes_the_folder(tmp_path, rng, empty):
 
 
 def test_the_stage_draws_every_dataset_that_is_converted():
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    stages = config.read_yaml(ROOT / "dvc.yaml")["stages"]
     converted = {f"data/hdf5/{name}.h5" for name in stages["convert"]["foreach"]}
     assert converted <= set(stages["pictures"]["deps"])

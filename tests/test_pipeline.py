@@ -10,8 +10,8 @@ from threading import Timer
 
 import psutil
 import pytest
-import yaml
 
+from nntrack import config
 from tests.conftest import ROOT
 from tests.pipeline import Checkout, tiny
 
@@ -23,7 +23,7 @@ STAGES = (
     "data/synthetic/dvc.yaml:synthesize",
     *(
         f"{name}@{item}" if "foreach" in stage else name
-        for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items()
+        for name, stage in config.read_yaml(ROOT / "dvc.yaml")["stages"].items()
         for item in stage.get("foreach", [""])
     ),
 )

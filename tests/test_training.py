@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from nntrack import config, facemodel, fitting, networks, resume, splits, store, training
 from nntrack.fitting import Run
@@ -221,10 +220,10 @@ def test_a_training_whose_net_could_not_be_written_is_not_lost(data, tmp_path, m
 
 @pytest.mark.slow
 def test_a_killed_stage_goes_on_to_the_same_bytes(data, tmp_path):
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values = config.read_yaml(ROOT / "params.yaml")
     values |= {"seed": RUN.seed, "threads": RUN.threads, "precision": RUN.precision}
     values["localizer"] = LOCALIZER.model_dump() | {"steps": 40}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    (tmp_path / "params.yaml").write_text(json.dumps(values))
     splits.save(tmp_path / "split.json", HELD_OUT)
     code = (
         "from nntrack import resume; from pathlib import Path; from stages import train_localizer; resume.EVERY = 0.0; "
