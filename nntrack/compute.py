@@ -5,7 +5,6 @@ import gc
 import math
 import mmap
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +16,7 @@ import cv2
 import torch
 
 from nntrack.config import Precision
-from nntrack.processes import end_with_parent, forking
+from nntrack.processes import deaf, end_with_parent, forking
 
 # of glibc's malloc.h
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -93,7 +92,9 @@ class Workers:
     def each(self, items: Iterable[Item]) -> None:
         """Do the work for all items. Raises what it raises, and ChildProcessError if a process dies."""
         try:
-            list(self._pool.map(_do, items))
+            with deaf():  # the first call starts them
+                done = self._pool.map(_do, items)
+            list(done)
         except BrokenProcessPool as error:
             raise ChildProcessError(
                 "a process that makes batches ready died (out of memory?); run again, or with threads: 1 in params.yaml"
@@ -109,7 +110,6 @@ _forked: dict[str, Callable[[Any], object]] = {}  # what a forked process works 
 
 def _enter(work: Callable[[Any], object]) -> None:
     end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent, which the user interrupts, too, will end this one
     torch.set_num_threads(1)
     _forked["work"] = work
 

@@ -88,8 +88,6 @@ class _bar:
     """A progress bar over the samples looked at, or over those kept where their number is limited."""
 
     def __init__(self, title: str, limit: int | None, progress: bool) -> None:
-        # its watching thread would keep the readers from forking
-        tqdm.monitor_interval = 0
         self._limit = limit
         self._bar = tqdm(desc=title, unit="sample", disable=not progress, dynamic_ncols=True)
 

@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from typing import Any, cast
 
@@ -18,6 +20,22 @@ def forking() -> BaseContext:
     """
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     return multiprocessing.get_context("fork")
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Processes started in this context never hear of an interruption: this one does, and ends them.
+
+    One that comes just then is lost. Other threads than the main one hear of none, and so what they start does.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited however processes are started
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def end_with_parent() -> None:

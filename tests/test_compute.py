@@ -1,5 +1,6 @@
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -108,6 +109,11 @@ def test_what_a_worker_raises_is_raised_and_it_goes_on(workers):
 def test_a_worker_that_died_is_told_of(workers):
     with pytest.raises(ChildProcessError, match=r"died.*threads: 1"):
         workers(lambda _: os._exit(1), 2).each(range(2))
+
+
+@forking
+def test_workers_leave_interruptions_to_who_started_them(workers):
+    workers(lambda _: os.kill(os.getpid(), signal.SIGINT), 2).each(range(3))
 
 
 ORPHANS = """

@@ -2,6 +2,7 @@ import dataclasses
 import importlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import zipfile
@@ -346,6 +347,11 @@ def _fail(context, task):
     raise ZeroDivisionError(context)
 
 
+def _interrupt(context, task):
+    os.kill(os.getpid(), signal.SIGINT)
+    return [task]
+
+
 def _echo(context, task):
     return [context * task]
 
@@ -361,6 +367,9 @@ class TestParallel:
     def test_errors_of_workers_come_through(self):
         with pytest.raises(ZeroDivisionError):
             list(_parallel.in_order(_fail, "x", range(20), 2))
+
+    def test_workers_leave_interruptions_to_who_started_them(self):
+        assert list(_parallel.in_order(_interrupt, None, range(3), 2)) == [[0], [1], [2]]
 
     @pytest.mark.parametrize("started", ["fork", "forkserver"])
     def test_workers_end_with_a_killed_parent(self, started, tmp_path):
@@ -395,12 +404,14 @@ COUNTS = """
 STARTED = """
 import os, sys, threading, time
 from threadpoolctl import threadpool_info
+from tqdm import tqdm
 from nntrack.readers import _parallel
 
 def work(context, task):{work}
 if __name__ == "__main__":
     if sys.argv[1] == "forkserver":  # forking is for processes that have one thread
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    bar = tqdm(total=2)  # as whoever shows progress has one
     assert _parallel._start_method().get_start_method() == sys.argv[1]
     list(_parallel.in_order(work, None, range(2), {workers}))
 """

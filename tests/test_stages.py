@@ -3,6 +3,7 @@
 import inspect
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -130,6 +131,17 @@ def test_an_interrupted_stage_says_nothing(monkeypatch, capsys):
         ending(monkeypatch, KeyboardInterrupt())
     assert end.value.code == 130
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_stage_that_is_interrupted_before_it_begins_says_nothing():
+    code = "import os, signal, stages; os.kill(os.getpid(), signal.SIGINT)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_a_defect_is_told_even_before_a_stage_begins():
+    done = subprocess.run([sys.executable, "-c", "import stages; 1 / 0"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 1 and b"Traceback" in done.stderr and b"ZeroDivisionError" in done.stderr
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), RuntimeError("x"), EOFError("x")])

@@ -21,11 +21,13 @@ from typing import Any, NamedTuple, cast
 import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
-from nntrack.processes import end_with_parent, forking
+from nntrack.processes import deaf, end_with_parent, forking
 from nntrack.sample import Sample
 
 Work = Callable[[Any, Any], Sequence[Any]]  # (context, task) -> outcomes, samples among them
+tqdm.monitor_interval = 0  # the thread that watches over progress bars would keep this process from forking
 _SLOT = 4 << 20  # bytes of shared memory per chunk in flight; pictures beyond it go through the pipe
 
 
@@ -64,7 +66,8 @@ def _by_processes(work: Work, context: Any, tasks: Sequence[Any], workers: int) 
                 slot = number % in_flight
                 if len(pending) == in_flight:
                     yield _take(slots, *pending.popleft())
-                pending.append((slot, pool.submit(_run, task, slot)))
+                with deaf():  # it starts processes
+                    pending.append((slot, pool.submit(_run, task, slot)))
             while pending:
                 yield _take(slots, *pending.popleft())
         except BrokenProcessPool as error:
@@ -89,7 +92,8 @@ def one_thread() -> threadpool_limits:
 def rehearse(work: Callable[..., object], *arguments: Any, seconds: float) -> str:
     """How ``work(*arguments)`` ends in a process of its own: "" if it returns or raises, else what became of it."""
     process = cast(Any, _start_method()).Process(target=_attempt, args=(work, *arguments), daemon=True)
-    process.start()
+    with deaf():
+        process.start()
     process.join(seconds)
     if process.is_alive():
         process.kill()
