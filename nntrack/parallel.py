@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed, nn
@@ -24,6 +25,7 @@ from nntrack.config import Precision
 from nntrack.processes import end_with_launcher
 
 SILENCE = 10.0  # seconds that the first has to tell why all end, and to end the others of its machine
+LAUNCHERS = ("LOCAL_RANK", "DVC_STAGE")  # what those that start processes for a user, fabric and DVC, tell them
 PATIENCE = timedelta(minutes=10)  # of a process that waits for another machine's
 
 _T = TypeVar("_T")
@@ -58,13 +60,14 @@ class World:
 
     def __init__(self, devices: int, nodes: int, precision: Precision) -> None:
         self.size = devices * nodes
+        self.nodes = nodes
         self.rank = 0
         self.fabric = fabric(devices, nodes, precision)
 
     def __enter__(self) -> "World":
+        if any(name in os.environ for name in LAUNCHERS):
+            end_with_launcher()  # or it would go on beside the one that is started next, into the same files
         if self.size > 1:
-            if "LOCAL_RANK" in os.environ:
-                end_with_launcher()
             if not distributed.is_initialized():  # `fabric run` has done it
                 self._launch()
             self.rank = self.fabric.global_rank
@@ -81,6 +84,13 @@ class World:
                 raise ConnectionError("another process of the training ended; run again to go on") from error
 
     def _launch(self) -> None:
+        strategy: Any = self.fabric.strategy
+        unset = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+        if self.nodes > 1 and unset and isinstance(strategy.cluster_environment, LightningEnvironment):
+            raise ValueError(
+                f"nodes: {self.nodes} in params.yaml: the environment lacks {' and '.join(unset)}, which is where the "
+                "machines meet; each also needs its NODE_RANK, from 0 on"
+            )
         try:
             self.fabric.launch()
         except distributed.DistError as error:

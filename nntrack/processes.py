@@ -4,12 +4,15 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from typing import Any, cast
+
+import psutil
+
+SHELLS = ("sh", "ash", "dash", "bash", "zsh", "ksh", "fish", "cmd")
 
 
 def forking() -> BaseContext:
@@ -45,14 +48,10 @@ def end_with_parent() -> None:
 
 
 def end_with_launcher() -> None:
-    """The same for a program that another started, but up to a second later."""
-    launcher = os.getppid()
-
-    def wait() -> None:
-        while os.getppid() == launcher:
-            time.sleep(1)
-
-    _end_after(wait)
+    """The same for a program that another started, be it through a shell, which would live on."""
+    above = psutil.Process().parents()
+    for launcher in [process for process in above if process.name().split(".")[0] not in SHELLS][:1]:
+        _end_after(launcher.wait)
 
 
 def _end_after(wait: Callable[[], object]) -> None:

@@ -46,6 +46,13 @@ def test_another_number_of_processes_is_told(monkeypatch):
         parallel.fabric(3, 2)
 
 
+def test_machines_that_do_not_know_where_to_meet_are_told(monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    with pytest.raises(ValueError, match=r"^nodes: 2 in params\.yaml: the environment lacks MASTER_ADDR, "):
+        World(1, 2, "32-true").__enter__()
+
+
 def test_gpus_are_cuda_alone(monkeypatch):
     monkeypatch.setattr(MPSAccelerator, "is_available", lambda: True)
     assert parallel.fabric(1, 1).device.type == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from threading import Timer
@@ -93,3 +94,19 @@ def test_a_pipeline_killed_in_every_stage_ends_in_the_same_bytes(made, tmp_path)
     killed = disturbed(other)
     assert set(killed) == set(STAGES)
     assert locks(other) == locks(made)
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # some leave their place to the command, some live on
+def test_a_training_ends_with_a_dvc_that_was_killed(shell, made, tmp_path):
+    """Or the next one would train the same beside it, into the same files."""
+    other = made.copy(tmp_path / "one")
+    other.set(localizer=config.read_yaml(other.path / "params.yaml")["localizer"] | {"steps": 1 << 20})
+    how = {"cwd": other.path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [*other.dvc_command, "repro", "--single-item", "train_localizer"]
+    with subprocess.Popen(command, env=other.environment | {"SHELL": shell}, **how) as dvc:
+        family = psutil.Process(dvc.pid)
+        while not ((started := family.children(recursive=True)) and (other.path / "models/localizer/live").exists()):
+            assert dvc.poll() is None
+            time.sleep(0.05)
+        dvc.kill()
+    assert not psutil.wait_procs(started, timeout=30)[1]
