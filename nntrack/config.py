@@ -133,6 +133,12 @@ class Pose(Schedule):
     sampling: dict[str, Weight]  # dataset: share of a batch
     augment: Augment
 
+    @model_validator(mode="after")
+    def _check_sampling(self) -> Self:
+        if not any(self.sampling.values()):
+            raise PydanticCustomError(_TOLD, "no dataset has a share to learn from", {"name": "sampling"})
+        return self
+
 
 class Stability(_Section):
     """How much is looked at to see how the pose net shakes."""

@@ -76,7 +76,7 @@ def evaluate(
         if rows is None:
             continue
         if not len(rows):
-            raise ValueError(f"{stored.path} has no sample of '{protocol.title}'")
+            raise ValueError(f"{stored.path} has no sample for a net of this kind ({net}): {protocol.title}")
         check_known(stored, protocol.needs, rows)
         shown = (protocol.subset, protocol.window)  # two protocols may differ in what is made of the answers alone
         if shown not in answers:

@@ -18,6 +18,8 @@ def load(path: str | os.PathLike[str]) -> PoseModel | LocalizerModel:
     """
     path = Path(path)
     weights = path / WEIGHTS if path.is_dir() else path
+    if path.is_dir() and not weights.exists():
+        raise FileNotFoundError(f"{path} is a folder, but not of a training, which holds {WEIGHTS}: name a file")
     if weights.suffix != ".safetensors":
         return runtime.load(path)
     with tempfile.TemporaryDirectory() as folder:

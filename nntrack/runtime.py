@@ -175,6 +175,8 @@ def load(path: str | os.PathLike[str]) -> PoseModel | LocalizerModel:
 
 
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name an ONNX file")
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro` or name another ONNX file")
     options = onnxruntime.SessionOptions()

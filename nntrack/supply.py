@@ -17,7 +17,7 @@ from nntrack.parallel import World
 
 AHEAD = 16  # steps; on a CPU more hardly save time and need memory
 BESIDE = 4  # so many times as far ahead, at most: on a CPU in blocks side by side, on an accelerator in one
-FULL = 4096  # samples of a block on an accelerator, at most, as its memory has to hold them; if batches are larger ...
+FULL = 4096  # samples of a block on an accelerator, as its memory has to hold them; larger batches make larger ones
 _SAMPLES, _VARIATIONS = 0, 1  # what draws are for
 
 Prepare = Callable[[Batch, torch.Generator | None], Batch]
@@ -41,8 +41,8 @@ class Supply:
         self._size, self._seed, self._world = size, seed, world
         self._device = world.fabric.device
         cpu = self._device.type == "cpu"
-        # launches take time, and are as many for a large block as for a small one
-        # ... still so many steps, or samples of one would be varied alike
+        # launches take time, and are as many for a large block as for a small one; with fewer steps in a block than
+        # variations go by, samples of one step would be varied alike
         self.ahead = AHEAD if cpu else max(CHANNELS, min(AHEAD * BESIDE, FULL // size))
         self._beside = min(threads, BESIDE) if cpu and compute.can_fork() else 1
         self._ahead = Beside(self._make) if self._device.type == "cuda" else None

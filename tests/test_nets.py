@@ -37,7 +37,7 @@ def test_the_kind_of_a_net_is_told_by_itself(pose_folder, tmp_path):
 
 
 def test_what_is_no_net_says_why(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"is a folder, but not of a training, which holds model\.safetensors"):
         nets.load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"a\.onnx does not exist"):
         nets.load(tmp_path / "a.onnx")

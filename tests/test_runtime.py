@@ -106,6 +106,8 @@ def test_the_input_and_the_version_are_checked(tmp_path, changes, message):
 def test_a_file_that_is_not_there_or_not_onnx(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.onnx does not exist"):
         runtime.PoseModel(tmp_path / "gone.onnx")
+    with pytest.raises(IsADirectoryError, match="is a folder: name an ONNX file"):
+        runtime.PoseModel(tmp_path)
     (tmp_path / "a.onnx").write_text("no model")
     with pytest.raises(ValueError, match=r"a\.onnx cannot be loaded"):
         runtime.LocalizerModel(tmp_path / "a.onnx")
