@@ -25,7 +25,6 @@ from nntrack.config import Precision
 from nntrack.processes import end_with_launcher
 
 SILENCE = 10.0  # seconds that the first has to tell why all end, and to end the others of its machine
-LAUNCHERS = ("LOCAL_RANK", "DVC_STAGE")  # what those that start processes for a user, fabric and DVC, tell them
 PATIENCE = timedelta(minutes=10)  # of a process that waits for another machine's
 
 _T = TypeVar("_T")
@@ -65,9 +64,9 @@ class World:
         self.fabric = fabric(devices, nodes, precision)
 
     def __enter__(self) -> "World":
-        if any(name in os.environ for name in LAUNCHERS):
-            end_with_launcher()  # or it would go on beside the one that is started next, into the same files
         if self.size > 1:
+            if "LOCAL_RANK" in os.environ:
+                end_with_launcher()
             if not distributed.is_initialized():  # `fabric run` has done it
                 self._launch()
             self.rank = self.fabric.global_rank

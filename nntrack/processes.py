@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import psutil
 
+WATCH = "watch"  # name of the thread that ends this process: it holds no lock, so that forking beside it is safe
 SHELLS = ("sh", "ash", "dash", "bash", "zsh", "ksh", "fish", "cmd")
 
 
@@ -59,4 +60,4 @@ def _end_after(wait: Callable[[], object]) -> None:
         wait()
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, name=WATCH, daemon=True).start()

@@ -405,13 +405,15 @@ STARTED = """
 import os, sys, threading, time
 from threadpoolctl import threadpool_info
 from tqdm import tqdm
+from nntrack.processes import end_with_launcher
 from nntrack.readers import _parallel
 
 def work(context, task):{work}
 if __name__ == "__main__":
     if sys.argv[1] == "forkserver":  # forking is for processes that have one thread
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
-    bar = tqdm(total=2)  # as whoever shows progress has one
+    bar = tqdm(total=2)  # as whoever shows progress has one ...
+    end_with_launcher()  # ... and whom DVC started does
     assert _parallel._start_method().get_start_method() == sys.argv[1]
     list(_parallel.in_order(work, None, range(2), {workers}))
 """

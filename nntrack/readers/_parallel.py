@@ -23,7 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from nntrack.processes import deaf, end_with_parent, forking
+from nntrack.processes import WATCH, deaf, end_with_parent, forking
 from nntrack.sample import Sample
 
 Work = Callable[[Any, Any], Sequence[Any]]  # (context, task) -> outcomes, samples among them
@@ -156,7 +156,8 @@ def _cores() -> int:
 def _start_method() -> multiprocessing.context.BaseContext:
     """Forking saves every worker its imports, but is only safe in a process without other threads."""
     methods = multiprocessing.get_all_start_methods()
-    if sys.platform == "linux" and threading.active_count() == 1 and "torch" not in sys.modules:
+    others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if sys.platform == "linux" and set(others) <= {WATCH} and "torch" not in sys.modules:
         return forking()  # NumPy's own threads are stopped by its fork handlers
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     context.set_forkserver_preload(["nntrack.readers._format", "h5py"])  # else every worker imports them
