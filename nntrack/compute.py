@@ -102,7 +102,8 @@ class Workers:
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.shutdown(cancel_futures=True)
+        with deaf():  # if it is interrupted, they wait for ever
+            self._pool.shutdown(cancel_futures=True)
 
 
 _forked: dict[str, Callable[[Any], object]] = {}  # what a forked process works with

@@ -28,9 +28,10 @@ def forking() -> BaseContext:
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Processes started in this context never hear of an interruption: this one does, and ends them.
+    """No interruption here: for what must be done whole, such as starting processes and ending them.
 
-    One that comes just then is lost. Other threads than the main one hear of none, and so what they start does.
+    Those that are started never hear of one: this process does, and ends them. One that comes just now is lost. Other
+    threads than the main one hear of none, and so what they start does.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,6 +1,5 @@
 """How every stage is started: typer reads the command line, and what a user can mend ends as one line."""
 
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -8,8 +7,6 @@ from typing import Any
 
 import typer
 from threadpoolctl import threadpool_limits
-
-from nntrack.processes import end_with_launcher
 
 VERBOSE = "--verbose"
 HELP = f"{VERBOSE} shows of an error also where in the code it arose."
@@ -28,8 +25,6 @@ def start(app: typer.Typer) -> None:
     1: ValueError or OSError, what a user can mend. 2: the command line is wrong. 130: interrupted, which needs no line.
     Any other exception is a defect of ours and shows its traceback; of errors `VERBOSE` does, too.
     """
-    if "DVC_STAGE" in os.environ:
-        end_with_launcher()  # or it would go on when DVC was killed, into what the next run of the stage makes
     threadpool_limits(1, "blas")  # NumPy's products of matrices end in other bits on as many threads as there are cores
     app.pretty_exceptions_enable = False
     try:

@@ -391,7 +391,27 @@ class TestParallel:
         found = subprocess.check_output(command, cwd=tmp_path, env=env | {"PYTHONPATH": os.fspath(ROOT)}, text=True)
         assert set(found.split()) == {"1"}
 
+    def test_interrupted_twice_it_ends_all_the_same(self, tmp_path):
+        (tmp_path / "program.py").write_text(TWICE)
+        env = os.environ | {"PYTHONPATH": os.fspath(ROOT)}
+        done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, env=env, timeout=60, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")
 
+
+TWICE = """
+import os, signal, threading, time
+from nntrack.readers import _parallel
+
+def work(context, task):
+    time.sleep(0.5)
+    return [task]
+
+if __name__ == "__main__":
+    results = _parallel.in_order(work, None, range(9), 2)
+    next(results)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    results.close()  # as the first interruption does
+"""
 ENDLESS = """
     os.write(1, f"{os.getpid()}\\n".encode())
     time.sleep(600)

@@ -60,24 +60,22 @@ def _by_processes(work: Work, context: Any, tasks: Sequence[Any], workers: int) 
     _process.update(work=work, context=context, slots=slots)  # a forked worker finds it there
     arguments = () if slots else (work, context)
     pending: deque[tuple[int, Future[Sequence[Any]]]] = deque()
-    with ProcessPoolExecutor(workers, method, _enter, arguments) as pool:
-        try:
-            for number, task in enumerate(tasks):
-                slot = number % in_flight
-                if len(pending) == in_flight:
-                    yield _take(slots, *pending.popleft())
-                with deaf():  # it starts processes
-                    pending.append((slot, pool.submit(_run, task, slot)))
-            while pending:
+    pool = ProcessPoolExecutor(workers, method, _enter, arguments)
+    try:
+        for number, task in enumerate(tasks):
+            slot = number % in_flight
+            if len(pending) == in_flight:
                 yield _take(slots, *pending.popleft())
-        except BrokenProcessPool as error:
-            raise ChildProcessError(
-                "a worker process died (out of memory?); run again, or with fewer workers"
-            ) from error
-        finally:
-            for _, future in pending:
-                future.cancel()
-            cv2.setNumThreads(threads)
+            with deaf():  # it starts processes
+                pending.append((slot, pool.submit(_run, task, slot)))
+        while pending:
+            yield _take(slots, *pending.popleft())
+    except BrokenProcessPool as error:
+        raise ChildProcessError("a worker process died (out of memory?); run again, or with fewer workers") from error
+    finally:
+        with deaf():  # if it is interrupted, workers wait for ever
+            pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
 
 
 def one_thread() -> threadpool_limits:
