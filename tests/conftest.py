@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,12 @@ settings.load_profile("side by side")
 
 
 LONGEST = ["test_remotes.py", "test_pipeline.py", "test_parallel.py"]  # to run their slow tests
+
+
+def pytest_configure() -> None:
+    """Hear interruptions: tests that a shell starts in the background, and all that they start, would hear none."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
