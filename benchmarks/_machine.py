@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from nntrack.config import Params, Precision
-from nntrack.fitting import Run
+from nntrack.training.loop import Run
 
 MEGABYTE = 1 << 20
 _NUMBERS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}

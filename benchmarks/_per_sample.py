@@ -28,11 +28,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset, RandomSampler, get_worker_info
 
 from benchmarks import _machine
-from nntrack import affine, augment, contract, images, landmarks, training
+from nntrack import contract
 from nntrack.config import Augment
-from nntrack.dataset import Mixture
-from nntrack.fitting import Task
-from nntrack.sample import move_labels
+from nntrack.data import images
+from nntrack.data.sample import move_labels
+from nntrack.geometry import affine, boxes
+from nntrack.training import augment, tasks
+from nntrack.training.dataset import Mixture
+from nntrack.training.loop import Task
 
 SAMPLES = 2048  # that are encoded, drawn as training draws
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -173,7 +176,7 @@ def show_localizer(settings: Augment, image: np.ndarray, labels: Labels, rng: np
     image, labels = varied_view(image, labels, contract.LOCALIZER_SIZE, settings, rng)
     low, high = labels["bbox"][:2], labels["bbox"][2:]
     inside = (high.clamp(-1, 1) - low.clamp(-1, 1)).prod()
-    visible = inside >= training.VISIBLE * (high - low).prod()
+    visible = inside >= tasks.VISIBLE * (high - low).prod()
     labels["has_face"] = labels["has_face"] & (visible | (labels["face"] == 0))
     labels["has_bbox"] = labels["has_bbox"] & visible
     return labels | {"image": torch.from_numpy(image)[None] / 255 - contract.PREPROCESSING.offset}
@@ -205,7 +208,7 @@ def view(image: np.ndarray, labels: Labels, move: torch.Tensor, size: tuple[int,
     rest = {name: value for name, value in labels.items() if name != "roi"}
     image, labels = images.warp(image, window.numpy(), size), move_labels(window, rest)
     if all(labels.get(f"has_{name}", False) for name in ("landmarks", "quat", "pos_size")):
-        labels["bbox"] = landmarks.face_box(labels["landmarks"], labels["quat"], labels["pos_size"])
+        labels["bbox"] = boxes.face_box(labels["landmarks"], labels["quat"], labels["pos_size"])
     if mirrored:
         image, labels = np.ascontiguousarray(image[:, ::-1]), move_labels(mirror, labels)
     return image, move_labels(affine.box_to_box(frame, UNIT), labels) | {"roi": UNIT}

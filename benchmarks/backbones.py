@@ -21,13 +21,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import _machine
 from benchmarks.training import DATA, FACE, SPLIT, Net, Steppers, make_task
-from nntrack import config, contract, evaluation, export, fitting, networks, splits, training
-from nntrack.backbones import BACKBONES
-from nntrack.fitting import Run
-from nntrack.protocols import Given
-from nntrack.runtime import PoseModel
-from nntrack.store import Stored, read_attributes
-from stages._run import run
+from nntrack import config, contract
+from nntrack.command_line import run
+from nntrack.data import splits
+from nntrack.data.hdf5 import Stored, read_attributes
+from nntrack.deploy import export
+from nntrack.deploy.runtime import PoseModel
+from nntrack.evaluation import evaluate
+from nntrack.evaluation.protocols import Given
+from nntrack.networks import weights
+from nntrack.networks.backbones import BACKBONES
+from nntrack.training import loop, tasks
+from nntrack.training.loop import Run
 
 WIDTHS = {"diracnet": 0.5, "mobilenet_v1": 0.5, "resnet18": 0.25}
 COLUMNS = ("params_m", "mmac", "latency_ms", "images_per_second", "steps", "average", "geodesic_median")
@@ -66,15 +71,15 @@ def trained(schedule: config.Pose, params: config.Params, how: Run, seconds: flo
     with tempfile.TemporaryDirectory() as scratch:
         live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
         steppers = Steppers(task, schedule, params.lr, how, live)
-        steppers.real(fitting.LOG_EVERY)
-        step = statistics.median(steppers.real(fitting.LOG_EVERY) for _ in range(3)) / fitting.LOG_EVERY
+        steppers.real(loop.LOG_EVERY)
+        step = statistics.median(steppers.real(loop.LOG_EVERY) for _ in range(3)) / loop.LOG_EVERY
     steps = max(1, int(seconds / step))
     schedule = schedule.model_copy(update={"steps": steps, "validate_every": steps})
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch)
-        training.train_pose(DATA, splits.load(SPLIT), FACE, out, schedule, params.lr, how)
+        tasks.train_pose(DATA, splits.load(SPLIT), FACE, out, schedule, params.lr, how)
         facts = export.provenance({"300wlp": read_attributes(DATA / "300wlp.h5")}, "")
-        export.export_pose(networks.load_pose(out / training.MODEL_NAME), out / "head-pose.onnx", facts)
+        export.export_pose(weights.load_pose(out / tasks.MODEL_NAME), out / "head-pose.onnx", facts)
         file = PoseModel(out / "head-pose.onnx")
     return {
         "file": file,
@@ -93,7 +98,7 @@ def measured(model: PoseModel, faces: Stored, settings: dict) -> dict:
         start = time.perf_counter()
         model.run(picture)
         times.append(1e3 * (time.perf_counter() - start))
-    (found,) = evaluation.evaluate(model, faces, Given(settings), ("bbox",)).values()
+    (found,) = evaluate.evaluate(model, faces, Given(settings), ("bbox",)).values()
     figures = found.figures(seed=0)
     errors = {name: figures[name].value for name in ("average", "geodesic_median")}
     return {"latency_ms": round(statistics.median(times), 2), **errors}

@@ -23,9 +23,9 @@ import numpy as np
 import typer
 from scipy.io import loadmat
 
-from nntrack import conversion
-from nntrack.readers._format import Options
-from stages._run import run
+from nntrack.command_line import run
+from nntrack.readers import convert as conversion
+from nntrack.readers._common import Options
 
 ARCHIVE = Path("data/synthetic/300W-LP.zip")
 KINDS = {"AFLW2000-3D.zip": "aflw2k", "300W-LP.zip": "300wlp"}

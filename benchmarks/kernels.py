@@ -1,4 +1,4 @@
-"""What the CPU's own forms of `nntrack.kernels` save: ``python -m benchmarks.kernels``.
+"""What the CPU's own forms of `nntrack.training.kernels` save: ``python -m benchmarks.kernels``.
 
 Each is timed in turn with the form that an accelerator uses, on this machine's CPU, as trainings do such work there: on
 one thread, for as many steps of the pose net's and of the localizer's as are made ready together.
@@ -13,9 +13,11 @@ import numpy as np
 import torch
 import typer
 
-from nntrack import affine, augment, changes, compute, config, contract, kernels
-from nntrack.supply import AHEAD
-from stages._run import run
+from nntrack import config, contract
+from nntrack.command_line import run
+from nntrack.geometry import affine
+from nntrack.training import augment, changes, kernels, torch_settings
+from nntrack.training.batches import AHEAD
 
 
 def main(repeats: int = typer.Option(30, min=1, help="timings of each, in turn; the median counts")) -> None:
@@ -23,7 +25,7 @@ def main(repeats: int = typer.Option(30, min=1, help="timings of each, in turn; 
     params = config.load()
     pose, localizer = (contract.POSE_SIZE,) * 2, contract.LOCALIZER_SIZE
     result = {}
-    with compute.settings(threads=1):
+    with torch_settings.settings(threads=1):
         for net, count, size, stored in (
             ("pose", params.pose.batch_size, pose, (params.convert.size,) * 2),
             ("localizer", params.localizer.batch_size, localizer, localizer),

@@ -29,13 +29,14 @@ import typer
 from dvclive import Live
 
 from benchmarks import _machine
-from nntrack import compute, config, training
-from nntrack.dataset import Mixture
-from nntrack.fitting import Loop
-from nntrack.parallel import World
-from nntrack.sample import STRINGS
-from nntrack.store import Stored
-from stages._run import run
+from nntrack import config
+from nntrack.command_line import run
+from nntrack.data.hdf5 import Stored
+from nntrack.data.sample import STRINGS
+from nntrack.training import tasks, torch_settings
+from nntrack.training.dataset import Mixture
+from nntrack.training.distributed import World
+from nntrack.training.loop import Loop
 
 NAME = "300wlp"
 DATA, FACE, WORK = Path("data/hdf5"), Path("models/facemodel.npz"), Path("work")
@@ -133,8 +134,8 @@ def _train_when_told(folder: Path, steps: int) -> None:
     how, schedule = _machine.alone(params), params.pose
     schedule = schedule.model_copy(update={"sampling": {NAME: 1.0}})
     before = _machine.resident_mb()
-    with tempfile.TemporaryDirectory() as scratch, compute.settings(how.threads):
-        task = training.pose_task(folder, {}, FACE, schedule, how)
+    with tempfile.TemporaryDirectory() as scratch, torch_settings.settings(how.threads):
+        task = tasks.pose_task(folder, {}, FACE, schedule, how)
         live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
         world = World(how.devices, how.nodes, how.precision)
         loop, peak, numbers = Loop(task, schedule, params.lr, how, live, None, world), {}, count(1)

@@ -18,14 +18,17 @@ import numpy as np
 import typer
 from scipy.io import loadmat
 
-from nntrack import config, conversion, errors, evaluation, runtime
-from nntrack.images import decode_grey
-from nntrack.landmarks import landmark_box, square_around
-from nntrack.protocols import Given
-from nntrack.readers._format import Options
-from nntrack.rotations import aflw_angles_to_quat
-from nntrack.store import Stored
-from stages._run import run
+from nntrack import config
+from nntrack.command_line import run
+from nntrack.data.hdf5 import Stored
+from nntrack.data.images import decode_grey
+from nntrack.deploy import runtime
+from nntrack.evaluation import errors, evaluate
+from nntrack.evaluation.protocols import Given
+from nntrack.geometry.boxes import landmark_box, square_around
+from nntrack.geometry.rotations import aflw_angles_to_quat
+from nntrack.readers import convert as conversion
+from nntrack.readers._common import Options
 
 POSED = ("AFLW2000-3D.zip", "300W-LP.zip")
 FACES = "wider_faces"
@@ -89,7 +92,7 @@ def faces_found(net: Any, stored: Stored) -> str:
     """Share of crops told right, and mean box IoU; nothing for a pose net."""
     if not isinstance(net, runtime.LocalizerModel):
         return ""
-    (found,) = evaluation.evaluate(net, stored, Given({})).values()
+    (found,) = evaluate.evaluate(net, stored, Given({})).values()
     figures = found.figures(seed=0)
     return f"{figures['accuracy'].value:.3f} / {figures['iou'].value:.2f}"
 

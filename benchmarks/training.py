@@ -36,13 +36,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import _machine
 from benchmarks._per_sample import PerSample
-from nntrack import compute, config, splits, training
-from nntrack.dataset import Batch
-from nntrack.fitting import Loop, Run, Task
-from nntrack.gpu import Numbers, Replay
-from nntrack.parallel import World
-from nntrack.supply import Step, Supply
-from stages._run import run
+from nntrack import config
+from nntrack.command_line import run
+from nntrack.data import splits
+from nntrack.training import tasks
+from nntrack.training import torch_settings as compute
+from nntrack.training.batches import Step, Supply
+from nntrack.training.cuda_graph import Numbers, Replay
+from nntrack.training.dataset import Batch
+from nntrack.training.distributed import World
+from nntrack.training.loop import Loop, Run, Task
 
 DATA, SPLIT, FACE = Path("data/hdf5"), Path("data/split.json"), Path("models/facemodel.npz")
 WAYS = {
@@ -129,8 +132,8 @@ def make_task(net: Net, schedule: config.Pose | config.Localizer, how: Run) -> T
     """What the stage would train."""
     split = splits.load(SPLIT)
     if net is Net.pose:
-        return training.pose_task(DATA, split, FACE, schedule, how)
-    return training.localizer_task(DATA / "widerface.h5", split, schedule, how)
+        return tasks.pose_task(DATA, split, FACE, schedule, how)
+    return tasks.localizer_task(DATA / "widerface.h5", split, schedule, how)
 
 
 class Ready:

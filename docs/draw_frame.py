@@ -5,10 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nntrack import render
-from nntrack.drawing import draw_labels
-from nntrack.landmarks import face_box, square_around
-from nntrack.rotations import aflw_angles_to_quat
+from nntrack.geometry.landmarks import face_box, square_around
+from nntrack.geometry.rotations import aflw_angles_to_quat
+from nntrack.reporting.overlay import draw_labels
+from nntrack.synthesis import renderer
 
 SIDE, RADIUS = 400, 105
 
@@ -18,11 +18,11 @@ def main() -> None:
     tiles = []
     for angles in ([0, 0, 0], [-10, 40, 12]):
         rng = np.random.default_rng(20)
-        person = render.draw_person(rng)
+        person = renderer.draw_person(rng)
         quat = aflw_angles_to_quat(*np.radians(angles))
         grey = np.full((SIDE, SIDE), 225, np.uint8)
         centre = np.array([SIDE / 2, SIDE * 0.42])
-        picture = render.draw(rng, person, person.express(rng) * 0, grey.shape, quat, centre, RADIUS, background=grey)
+        picture = renderer.draw(rng, person, person.express(rng) * 0, grey.shape, quat, centre, RADIUS, background=grey)
         labels = picture._asdict() | {"bbox": face_box(picture.landmarks, picture.quat, picture.pos_size)}
         labels["roi"] = square_around(labels["bbox"])
         tiles.append(draw_labels(picture.image, labels))

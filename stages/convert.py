@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nntrack import config, conversion
-from nntrack.readers._format import Options
-from stages._run import run
+from nntrack.command_line import run
 
 
 def main(
@@ -17,7 +15,11 @@ def main(
     limit: Annotated[int | None, typer.Option("-n", min=1, help="at most so many samples")] = None,
 ) -> None:
     """Convert ARCHIVE, of the kind DATASET (see nntrack/readers), to OUT."""
-    conversion.find_reader(dataset)
+    from nntrack import config
+    from nntrack.readers import convert
+    from nntrack.readers._common import Options
+
+    convert.find_reader(dataset)
     params = config.load()
     section = params.convert.dataset(dataset)
     options = Options(
@@ -27,7 +29,7 @@ def main(
         stride=section.stride,
         seed=params.seed,
     )
-    tally = conversion.convert(
+    tally = convert.convert(
         dataset,
         archive,
         out,
@@ -37,7 +39,7 @@ def main(
         max_bad_share=params.convert.max_bad_share,
         use=section.use,
     )
-    print(f"{archive} to {out}: {conversion.summary(tally)}")
+    print(f"{archive} to {out}: {convert.summary(tally)}")
 
 
 if __name__ == "__main__":

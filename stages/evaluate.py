@@ -1,44 +1,7 @@
-"""Measure a net, ours or any other in Opentrack's format, on a converted dataset."""
+"""Stage: measure a net on a converted dataset; the same as the command ``nntrack evaluate``."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from nntrack import config, evaluation, nets, protocols
-from nntrack.store import Stored
-from stages._run import run
-
-
-def main(
-    model: Annotated[Path, typer.Argument(help="ONNX file, or checkpoint of a training of ours (its folder will do)")],
-    dataset: Annotated[Path, typer.Argument(help="HDF5 file to measure on")],
-    out: Annotated[
-        Path, typer.Argument(help="JSON file for the chief figures; those of further protocols go to OUT_<protocol>")
-    ],
-    detail: Annotated[Path | None, typer.Option(help="JSON file for all figures with their intervals")] = None,
-    errors: Annotated[Path | None, typer.Option(help="folder for the errors of every sample, as CSV")] = None,
-    split: Annotated[
-        Path | None, typer.Option(help="JSON file of held-out groups, where a protocol asks for it")
-    ] = None,
-    localizer: Annotated[Path | None, typer.Option(help="net that finds the faces of photos without a box")] = None,
-    name: Annotated[str | None, typer.Option(help="what the model is called; default: its file's name")] = None,
-) -> None:
-    """Measure MODEL on DATASET. Where there is nothing to measure on the count is 0, which is said."""
-    params = config.load()
-    net, stored = nets.load(model), Stored(dataset)
-    name = name or nets.name_of(model)
-    given = protocols.read_given(params.evaluate.model_dump(), split, localizer)
-    measured = evaluation.evaluate(net, stored, given, title=name) if len(stored) else {}
-    if not measured:
-        print(f"{dataset} holds no samples to measure on: nothing was measured on it")
-    figures = {protocol: rows.figures(params.seed) for protocol, rows in measured.items()}
-    evaluation.write_headlines(out, measured, figures, stored, evaluation.kind_of(net))
-    if detail:
-        evaluation.write_json(detail, evaluation.detail(measured, figures, stored, name))
-    if errors:
-        evaluation.write_errors(errors, stored, measured)
-
+from nntrack.command_line import run
+from nntrack.commands.evaluate import main
 
 if __name__ == "__main__":
     run(main)

@@ -1,28 +1,16 @@
 """Write the trained nets as the two ONNX files that Opentrack loads."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nntrack import config, export, networks, store
-from stages._run import run
+from nntrack.command_line import run
 
 # What the weights depend on; the digest of these parameters goes into the files.
 SECTIONS = (
-    "source",
-    "seed",
-    "threads",
-    "lr",
-    "precision",
-    "devices",
-    "nodes",
-    "convert",
-    "split",
-    "facemodel",
-    "localizer",
-    "pose",
+    *("source", "seed", "threads", "lr", "precision", "devices", "nodes"),
+    *("convert", "split", "facemodel", "localizer", "pose"),
 )
 DRAWN = ("synthesize",)  # and these too, where the archives are drawn by them
 
@@ -35,23 +23,28 @@ def main(
     metrics: Annotated[Path, typer.Argument(help="JSON file for sizes and differences")],
 ) -> None:
     """Export both nets and check them."""
+    from nntrack import config
+    from nntrack.data import hdf5
+    from nntrack.deploy import export
+    from nntrack.files import write_json
+    from nntrack.networks.weights import load_localizer, load_pose
+
     params = config.load()
     values = params.model_dump(by_alias=True, mode="json")
     sections = SECTIONS + (DRAWN if params.source == "synthetic" else ())
     digest = config.digest({name: values[name] for name in sections})
     posed = [name for name, share in params.pose.sampling.items() if share]
     facts = {
-        kind: export.provenance({name: store.read_attributes(datasets / f"{name}.h5") for name in names}, digest)
+        kind: export.provenance({name: hdf5.read_attributes(datasets / f"{name}.h5") for name in names}, digest)
         for kind, names in (("pose", posed), ("localizer", ["widerface"]))
     }
     figures = {
-        "pose": export.export_pose(networks.load_pose(pose), folder / "head-pose.onnx", facts["pose"]),
+        "pose": export.export_pose(load_pose(pose), folder / "head-pose.onnx", facts["pose"]),
         "localizer": export.export_localizer(
-            networks.load_localizer(localizer), folder / "head-localizer.onnx", facts["localizer"]
+            load_localizer(localizer), folder / "head-localizer.onnx", facts["localizer"]
         ),
     }
-    with store.replacing(metrics) as partial:
-        partial.write_text(json.dumps({"export": figures}, indent=2) + "\n", encoding="utf-8")
+    write_json(metrics, {"export": figures})
 
 
 if __name__ == "__main__":

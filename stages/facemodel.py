@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nntrack import basel, config, facemodel, facemodel_fit, splits
-from nntrack.store import Stored, replacing
-from stages._run import run
+from nntrack.command_line import run
 
 LEARNT_FROM = ("300wlp", "ytfaces")  # never from what is measured on
 
@@ -19,17 +17,22 @@ def main(
     raw: Annotated[Path, typer.Option(help="folder where a Basel model may lie")] = Path("data/real"),
 ) -> None:
     """Learn the face model; a Basel model in --raw gives the directions of its modes where the source is real."""
+    from nntrack import config
+    from nntrack.data import splits
+    from nntrack.data.hdf5 import Stored
+    from nntrack.face_model import basel, fit
+    from nntrack.face_model import model as facemodel
+
     params = config.load()
     held_out = splits.load(split)
     opened = [(Stored(folder / f"{name}.h5"), held_out.get(name, ())) for name in LEARNT_FROM]
-    seen = facemodel_fit.observe((stored, splits.rows_of(stored, groups, inside=False)) for stored, groups in opened)
+    seen = fit.observe((stored, splits.rows_of(stored, groups, inside=False)) for stored, groups in opened)
     bases = None
     if params.source == "real" and (raw / basel.FILE_NAME).exists():
         found = basel.load(raw / basel.FILE_NAME)
         bases = (found.shape, found.expression)
-    model = facemodel_fit.fit(seen, params.facemodel.shape_modes, params.facemodel.expression_modes, bases)
-    with replacing(out) as partial:
-        facemodel.save(partial, model)
+    model = fit.fit(seen, params.facemodel.shape_modes, params.facemodel.expression_modes, bases)
+    facemodel.save(out, model)
     print(f"{out}: learnt from {len(seen)} samples of {seen.group.max() + 1} photos and persons")
 
 

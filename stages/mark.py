@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from nntrack import config, marks
-from stages._run import run
+from nntrack.command_line import run
 
 
 def main(folder: Path) -> None:
     """Write FOLDER/<archive>.mark for every archive that the convert stages of dvc.yaml name."""
+    from nntrack import config
+    from nntrack.readers import fingerprints
+
     params = config.load()
     archives = config.read_yaml("dvc.yaml")["stages"]["convert"]["foreach"]
     unused = [archive for dataset, archive in archives.items() if not params.convert.dataset(dataset).use]
-    print(marks.describe(marks.write_marks(folder, list(archives.values()), unused)))
+    print(fingerprints.describe(fingerprints.write_marks(folder, list(archives.values()), unused)))
 
 
 if __name__ == "__main__":

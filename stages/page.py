@@ -5,21 +5,21 @@ from typing import Annotated
 
 import typer
 
-from nntrack import config, titles
-from nntrack.page import page
-from nntrack.store import replacing
-from stages._run import run
+from nntrack.command_line import run
 
 
 def main(
-    skeleton: Annotated[Path, typer.Argument(help="HTML to fill")],
     out: Annotated[Path, typer.Argument(help="HTML file to write, the setting plots.html_template of DVC")],
 ) -> None:
     """Put scripts, titles and the source of the archives into the skeleton."""
+    from nntrack import config
+    from nntrack.files import write_text
+    from nntrack.reporting import titles
+    from nntrack.reporting.plots_page import TEMPLATE, page
+
     source = config.load().source
-    text = page(skeleton.read_text(encoding="utf-8"), source, titles.of_plots(source))
-    with replacing(out) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    text = page(TEMPLATE.read_text(encoding="utf-8"), source, titles.of_plots(source))
+    write_text(out, text)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nntrack import config, networks, pictures, sheets
-from nntrack.runtime import LocalizerModel, PoseModel
-from nntrack.store import Stored, replacing
-from stages._run import run
+from nntrack.command_line import run
 
 
 def main(
@@ -18,26 +15,31 @@ def main(
     out: Annotated[Path, typer.Argument(help="folder for the pictures")],
 ) -> None:
     """Draw what was learnt from, how it was varied, and where the nets are right and wrong."""
+    from nntrack import config
+    from nntrack.data.hdf5 import Stored
+    from nntrack.deploy.runtime import LocalizerModel, PoseModel
+    from nntrack.files import replacing
+    from nntrack.networks import weights
+    from nntrack.reporting import contact_sheet, figures
+
     params = config.load()
     stored = {name: Stored(datasets / f"{name}.h5") for name in params.convert.datasets}
     faces = stored["widerface"]
     learnt = stored["300wlp"] if len(stored["300wlp"]) else stored["ytfaces"]
-    off, found = (pictures.read_errors(errors / f"{name}.csv") for name in ("aflw2k_bbox", "widerface_val"))
+    off, found = (figures.read_errors(errors / f"{name}.csv") for name in ("aflw2k_bbox", "widerface_val"))
     localizer = LocalizerModel(models / "onnx/head-localizer.onnx")
-    heated = networks.load_localizer(models / "localizer/model.safetensors")
-    drawn = {f"dataset_{name}": pictures.dataset(one) for name, one in stored.items()} | {
-        "augmentation": pictures.augmentation(
-            learnt, params.pose.augment, faces, params.localizer.augment, params.seed
-        ),
-        "poses_best_median_worst": pictures.poses(
+    heated = weights.load_localizer(models / "localizer/model.safetensors")
+    drawn = {f"dataset_{name}": figures.dataset(one) for name, one in stored.items()} | {
+        "augmentation": figures.augmentation(learnt, params.pose.augment, faces, params.localizer.augment, params.seed),
+        "poses_best_median_worst": figures.poses(
             PoseModel(models / "onnx/head-pose.onnx"), stored["aflw2k"], off, params.evaluate.bbox_scale
         ),
-        "localizer_hits_misses": pictures.hits_and_misses(localizer, faces, found),
-        "localizer_heat": pictures.heat(heated, faces, found),
+        "localizer_hits_misses": figures.hits_and_misses(localizer, faces, found),
+        "localizer_heat": figures.heat(heated, faces, found),
     }
     with replacing(out) as partial:
         for name, picture in drawn.items():
-            sheets.write(partial / f"{name}.jpg", picture)
+            contact_sheet.write(partial / f"{name}.jpg", picture)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,24 @@
-"""Write the README's table, the model card and the report from the metrics and the exported files."""
+"""Stage: the table, the model card and the report, from the metrics and the exported files."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nntrack import config, report, tables
-from nntrack.card import model_card
-from nntrack.store import replacing
-from stages._run import run
+from nntrack.command_line import run
 
 
 def main(
     metrics: Annotated[Path, typer.Argument(help="folder of the metrics")],
     models: Annotated[Path, typer.Argument(help="folder of the two ONNX files")],
     folder: Annotated[Path, typer.Argument(help="folder for table.md, model_card.md and report.md; of pictures/, too")],
-    readme: Annotated[Path, typer.Argument(help="file whose table is brought up to date")],
 ) -> None:
-    """Write the pages, then bring the README's table up to date."""
+    """Write the pages into FOLDER."""
+    from nntrack import config
+    from nntrack.files import write_text
+    from nntrack.reporting import report, tables
+    from nntrack.reporting.model_card import model_card
+
     params, measured, facts = config.load(), report.read_metrics(metrics), report.read_facts(models)
     pictures = [path.stem for path in (folder / "pictures").glob("*.jpg")]
     values = params.model_dump(by_alias=True, mode="json")
@@ -27,9 +28,7 @@ def main(
         "report.md": report.report(measured, facts, values, pictures),
     }
     for name, text in pages.items():
-        with replacing(folder / name) as partial:
-            partial.write_text(text, encoding="utf-8", newline="\n")
-    report.update_readme(readme, pages["table.md"])
+        write_text(folder / name, text)
 
 
 if __name__ == "__main__":

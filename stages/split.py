@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nntrack import config, splits
-from nntrack.store import Stored
-from stages._run import run
+from nntrack.command_line import run
 
 TRAINED_ON = {"300wlp": None, "ytfaces": None, "widerface": "train"}  # dataset: the subset that training sees
 
@@ -17,6 +15,10 @@ def main(
     out: Annotated[Path, typer.Argument(help="JSON file to write")],
 ) -> None:
     """Hold out a share of the groups of every training set."""
+    from nntrack import config
+    from nntrack.data import splits
+    from nntrack.data.hdf5 import Stored
+
     params = config.load()
     split = {}
     for name, subset in TRAINED_ON.items():

@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nntrack import config, evaluation, stability
-from nntrack.runtime import PoseModel
-from nntrack.store import Stored
-from stages._run import run
+from nntrack.command_line import run
 
 
 def main(
@@ -18,6 +15,12 @@ def main(
     name: Annotated[str | None, typer.Option(help="what the model is called; default: the ONNX file's name")] = None,
 ) -> None:
     """Measure how MODEL shakes on DATASET. A dataset that is switched off gives an empty section, and says so."""
+    from nntrack import config
+    from nntrack.data.hdf5 import Stored
+    from nntrack.deploy.runtime import PoseModel
+    from nntrack.evaluation import evaluate, stability
+    from nntrack.files import write_json
+
     params = config.load()
     net, stored = PoseModel(model), Stored(dataset)
     results = {}
@@ -26,7 +29,7 @@ def main(
         results = stability.evaluate_stability(net, stored, name or model.stem, settings, params.seed)
     else:
         print(f"{dataset} holds no samples: nothing was measured on it")
-    evaluation.write_json(out, {dataset.stem: results, "source": evaluation.source_of(stored)})
+    write_json(out, {dataset.stem: results, "source": evaluate.source_of(stored)})
 
 
 if __name__ == "__main__":

@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
-from nntrack import config, synthesis
-from stages._run import run
+from nntrack.command_line import run
 
 
 def main(folder: Annotated[Path, typer.Argument(help="folder for archives, marks and contact sheets")]) -> None:
     """Draw heads and write them into FOLDER in the original archives' formats."""
+    from nntrack import config
+    from nntrack.synthesis import write_archives
+
     params = config.load()
-    synthesis.synthesize(folder, params.synthesize, params.seed)
+    write_archives.synthesize(folder, params.synthesize, params.seed)
 
 
 if __name__ == "__main__":

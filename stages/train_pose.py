@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nntrack import config, splits, training
-from nntrack.fitting import Run
-from stages._run import run
+from nntrack.command_line import run
 
 
 def main(
@@ -17,9 +15,14 @@ def main(
     out: Annotated[Path, typer.Argument(help="folder for weights and curves")],
 ) -> None:
     """Train the pose net with the parameters of params.yaml."""
+    from nntrack import config
+    from nntrack.data import splits
+    from nntrack.training import tasks
+    from nntrack.training.loop import Run
+
     params = config.load()
     how = Run.of(params)
-    training.train_pose(folder, splits.load(split), face, out, params.pose, params.lr, how, Path("work/pose"))
+    tasks.train_pose(folder, splits.load(split), face, out, params.pose, params.lr, how, Path("work/pose"))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.io import savemat
 from scipy.spatial.transform import Rotation
 
-from nntrack import basel
-from nntrack.reference import NEUTRAL_LANDMARKS
+from nntrack.face_model import basel
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 
 SIDE = 450
 

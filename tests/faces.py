@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 
-from nntrack import landmarks, store
-from nntrack.facemodel import FaceModel
-from nntrack.facemodel_fit import mirror
-from nntrack.rotations import quat_apply, rotvec_to_quat
-from nntrack.sample import Sample
+from nntrack.data import hdf5
+from nntrack.data.sample import Sample
+from nntrack.face_model.fit import mirror
+from nntrack.face_model.model import FaceModel
+from nntrack.geometry import boxes, landmarks
+from nntrack.geometry.rotations import quat_apply, rotvec_to_quat
 
 _places = np.random.default_rng(7).uniform([-0.7, -0.3, -0.3], [0.7, 1.1, 0.6], (landmarks.COUNT, 3))
 MEAN = (_places + mirror(_places)) / 2
@@ -20,8 +21,8 @@ def labels(rng, face=MEAN, size=192, turn=0.4):
     pos_size = np.array([*(size * np.array([0.5, 0.42]) + rng.normal(0, size / 50, 2)), size * rng.uniform(0.24, 0.28)])
     points = quat_apply(quat, face) * pos_size[2]
     points[:, :2] += pos_size[:2]
-    box = landmarks.face_box(points, quat, pos_size)
-    values = {"face": 1.0, "roi": landmarks.square_around(box), "bbox": box, "quat": quat, "pos_size": pos_size}
+    box = boxes.face_box(points, quat, pos_size)
+    values = {"face": 1.0, "roi": boxes.square_around(box), "bbox": box, "quat": quat, "pos_size": pos_size}
     return {name: np.asarray(value, np.float32) for name, value in (values | {"landmarks": points}).items()}
 
 
@@ -56,8 +57,8 @@ def crops(rng, count, groups=8):
 
 def write(path, made):
     path.parent.mkdir(parents=True, exist_ok=True)
-    store.write(path, made, {"source": "synthetic"})
-    return store.Stored(path)
+    hdf5.write(path, made, {"source": "synthetic"})
+    return hdf5.Stored(path)
 
 
 def face_model(shape_modes=40, expression_modes=10):

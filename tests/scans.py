@@ -7,9 +7,9 @@ import numpy as np
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
-from nntrack import facekit
-from nntrack.reference import NEUTRAL_LANDMARKS
-from nntrack.sculpture import CENTRE, EYE_CENTRE, EYE_RADIUS, project
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.synthesis.heads import facekit
+from nntrack.synthesis.heads.surface import CENTRE, EYE_CENTRE, EYE_RADIUS, project
 
 PITCH, SCALE = np.radians(4.0), 1.05  # by which the files hang and are too large
 _GRID = (22, 35)  # of an eyeball's vertices

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nntrack import store
-from nntrack.sample import Sample
+from nntrack.data import hdf5
+from nntrack.data.sample import Sample
 
 FRONTAL = np.array([0, 0, 0, 1.0])
 
@@ -19,8 +19,8 @@ def posed(path, quats, rng, source="synthetic", reader="aflw2k", views=1):
             picture = rng.integers(0, 255, (450, 450)).astype(np.uint8)
             yield Sample(picture, f"photo {i}", f"person {i // views}", labels)
 
-    store.write(path, samples(), {"source": source, "reader": reader})
-    return store.Stored(path)
+    hdf5.write(path, samples(), {"source": source, "reader": reader})
+    return hdf5.Stored(path)
 
 
 def framed(path, faces, rng, reader="widerface"):
@@ -31,5 +31,5 @@ def framed(path, faces, rng, reader="widerface"):
             labels = {"face": np.float32(face)} | ({"bbox": np.array([72, 56, 216, 168.0])} if face else {})
             yield Sample(np.zeros((224, 288), np.uint8), f"frame {i}", f"frame {i}", labels, subset=subset)
 
-    store.write(path, samples(), {"source": "synthetic", "reader": reader})
-    return store.Stored(path)
+    hdf5.write(path, samples(), {"source": "synthetic", "reader": reader})
+    return hdf5.Stored(path)

@@ -16,12 +16,13 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nntrack import fitting, losses
-from nntrack.dataset import Mixture
-from nntrack.fitting import Loop
-from nntrack.muon import Muon
-from nntrack.parallel import World
-from nntrack.supply import AHEAD, BESIDE
+from nntrack.networks import losses
+from nntrack.training import loop as fitting
+from nntrack.training.batches import AHEAD, BESIDE
+from nntrack.training.dataset import Mixture
+from nntrack.training.distributed import World
+from nntrack.training.loop import Loop
+from nntrack.training.optimizer import Muon
 from tests import trainings
 from tests.trainings import RUN
 

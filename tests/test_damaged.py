@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from nntrack import checkpoint, facemodel, networks, runtime, splits, store
-from nntrack.dataset import Mixture, Part
+from nntrack.data import hdf5, splits
+from nntrack.deploy import runtime
+from nntrack.face_model import model
+from nntrack.networks import weights as checkpoint
+from nntrack.networks.localizer import LocalizerConfig, LocalizerNet
+from nntrack.networks.weights import load_localizer
+from nntrack.networks.weights import save as save_weights
+from nntrack.training.dataset import Mixture, Part
 from tests import faces, hostile, onnx_files, stores
 
 DAMAGED = 300  # files of each kind
@@ -18,8 +24,8 @@ def make_dataset(path):
 
 
 def make_weights(path):
-    net = networks.LocalizerNet(networks.LocalizerConfig(0.25))
-    networks.save(path, net, net.state_dict())
+    net = LocalizerNet(LocalizerConfig(0.25))
+    save_weights(path, net, net.state_dict())
 
 
 def make_split(path):
@@ -27,7 +33,7 @@ def make_split(path):
 
 
 def read_dataset(path):
-    stored = store.Stored(path)
+    stored = hdf5.Stored(path)
     if len(stored):
         list(Mixture([Part(stored, np.arange(len(stored)))]).in_order(1))
         stored.sample(0)
@@ -40,8 +46,8 @@ def read_net(path):
 
 KINDS = {
     "dataset": (make_dataset, read_dataset),
-    "weights": (make_weights, networks.load_localizer),
-    "face model": (lambda path: facemodel.save(path, faces.face_model(4, 3)), facemodel.load),
+    "weights": (make_weights, load_localizer),
+    "face model": (lambda path: model.save(path, faces.face_model(4, 3)), model.load),
     "split": (make_split, splits.load),
     "net": (onnx_files.pose, read_net),
 }
@@ -84,11 +90,11 @@ def test_weights_of_an_impossible_network_are_refused(config, tmp_path):
     make_weights(path)
     tensors, _ = checkpoint.load(path)
     save_file(tensors, path, {"config": json.dumps(config)})
-    assert refused(networks.load_localizer, path)
+    assert refused(load_localizer, path)
 
 
 def test_json_thousands_deep_is_refused(tmp_path):
     split, weights = tmp_path / "split.json", tmp_path / "model.safetensors"
     split.write_text('{"a": ' * 5000)
     save_file({}, weights, {"config": "[" * 5000})
-    assert refused(splits.load, split) and refused(networks.load_localizer, weights)
+    assert refused(splits.load, split) and refused(load_localizer, weights)

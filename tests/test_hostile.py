@@ -18,10 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nntrack import basel, config, conversion
-from nntrack.archive import Damaged, copy_member, list_zip, read_member
+from nntrack import config
+from nntrack.face_model import basel
 from nntrack.readers import _parallel, opentrack_h5
-from nntrack.readers._format import Options, decode
+from nntrack.readers import convert as conversion
+from nntrack.readers._common import Options, decode
+from nntrack.readers.archive import Damaged, copy_member, list_zip, read_member
 from tests import archives, hostile
 from tests.test_house import CODE, ROOT, relative
 

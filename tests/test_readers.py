@@ -12,14 +12,14 @@ import pytest
 from scipy.io import loadmat
 from scipy.spatial.transform import Rotation
 
-from nntrack import conversion
-from nntrack.archive import Damaged
 from nntrack.contract import LOCALIZER_SIZE
-from nntrack.landmarks import EYE_CORNERS, face_box, square_around
-from nntrack.readers import _3ddfa, _parallel, _rigid, aflw2k, widerface, ytfaces
-from nntrack.readers._format import Options, Tally, decode, load_mat
-from nntrack.reference import NEUTRAL_LANDMARKS
-from nntrack.rotations import geodesic_distance, quat_apply, quat_conjugate
+from nntrack.geometry.boxes import face_box, square_around
+from nntrack.geometry.landmarks import EYE_CORNERS
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.geometry.rotations import geodesic_distance, quat_apply, quat_conjugate
+from nntrack.readers import _3ddfa, _parallel, _rigid, aflw2k, convert, widerface, ytfaces
+from nntrack.readers._common import Options, Tally, decode, load_mat
+from nntrack.readers.archive import Damaged
 from tests import archives
 from tests.conftest import ROOT
 
@@ -41,10 +41,10 @@ def unposed(sample):
     return quat_apply(quat_conjugate(sample.labels["quat"]), moved)
 
 
-@pytest.mark.parametrize("dataset", conversion.reader_names())
+@pytest.mark.parametrize("dataset", convert.reader_names())
 class TestEveryReader:
     def test_samples_are_whole(self, dataset, tmp_path):
-        reader = conversion.find_reader(dataset)
+        reader = convert.find_reader(dataset)
         samples, tally = read(reader, archives.make(dataset, tmp_path))
         assert samples and not tally.bad and reader.LICENCE
         assert tally.seen == tally.total
@@ -59,7 +59,7 @@ class TestEveryReader:
                 assert np.linalg.norm(sample.labels["quat"]) == pytest.approx(1)
 
     def test_the_number_of_workers_changes_nothing(self, dataset, tmp_path):
-        reader, archive = conversion.find_reader(dataset), archives.make(dataset, tmp_path)
+        reader, archive = convert.find_reader(dataset), archives.make(dataset, tmp_path)
         alone, tally = read(reader, archive)
         together, same = read(reader, archive, Options(workers=3))
         assert tally == same
@@ -72,7 +72,7 @@ class TestEveryReader:
 
     @pytest.mark.parametrize("limit", [1, 2, 5])
     def test_a_limit_gives_the_first_samples(self, dataset, limit, tmp_path):
-        reader, archive = conversion.find_reader(dataset), archives.make(dataset, tmp_path)
+        reader, archive = convert.find_reader(dataset), archives.make(dataset, tmp_path)
         everything, _ = read(reader, archive)
         some, _ = read(reader, archive, dataclasses.replace(ONE, limit=limit))
         assert [s.name for s in some] == [s.name for s in everything[:limit]]
@@ -83,14 +83,14 @@ class TestEveryReader:
         path = other.write(tmp_path / "other" / "WIDER_train.zip")
         path = path if dataset in ("aflw2k", "300wlp") else path.parent
         with pytest.raises((ValueError, FileNotFoundError), match="other"):
-            read(conversion.find_reader(dataset), path)
+            read(convert.find_reader(dataset), path)
 
     def test_a_cut_file_is_refused_by_name(self, dataset, tmp_path):
         archive = archives.make(dataset, tmp_path)
         path = archive if archive.is_file() else sorted(archive.glob("*.zip"))[0]
         path.write_bytes(path.read_bytes()[:-200])
         with pytest.raises(ValueError, match=rf"{path.name} is not a complete (zip|HDF5)"):
-            read(conversion.find_reader(dataset), archive)
+            read(convert.find_reader(dataset), archive)
 
 
 class TestAflw2k:

@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 
 from benchmarks import real_photos
-from nntrack import conversion, portraits
-from nntrack.originals import ZipWriter
-from nntrack.readers._format import Options
-from nntrack.rotations import quat_to_rotmat
-from nntrack.runtime import PoseModel
-from nntrack.store import Stored
+from nntrack.data.hdf5 import Stored
+from nntrack.deploy.runtime import PoseModel
+from nntrack.geometry.rotations import quat_to_rotmat
+from nntrack.readers import convert
+from nntrack.readers._common import Options
+from nntrack.synthesis.archives import w300lp
+from nntrack.synthesis.archives.formats import ZipWriter
 from tests import onnx_files
 
 
@@ -16,13 +17,13 @@ def archive(tmp_path_factory):
     path = tmp_path_factory.mktemp("archives") / "AFLW2000-3D.zip"
     with ZipWriter(path) as writer:
         for number in range(3):
-            for name, data in portraits.aflw2k(5, number)[0]:
+            for name, data in w300lp.aflw2k(5, number)[0]:
                 writer.add(name, data)
     return path
 
 
 def test_photos_are_read_as_the_reader_reads_them(archive, tmp_path):
-    conversion.convert("aflw2k", archive, tmp_path / "a.h5", Options(), source="synthetic", max_bad_share=0)
+    convert.convert("aflw2k", archive, tmp_path / "a.h5", Options(), source="synthetic", max_bad_share=0)
     stored = Stored(tmp_path / "a.h5")
     pictures, quats, points = zip(*real_photos.photos(archive), strict=True)
     assert np.array_equal(np.stack(pictures), stored.image[:])

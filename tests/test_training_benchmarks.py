@@ -10,10 +10,14 @@ from dvclive import Live
 
 from benchmarks import _machine, _per_sample, memory
 from benchmarks import training as benchmark
-from nntrack import affine, augment, config, contract, dataset, facemodel, kernels, splits, training
+from nntrack import config, contract
 from nntrack.config import Augment
-from nntrack.fitting import Run
-from nntrack.store import Stored
+from nntrack.data import splits
+from nntrack.data.hdf5 import Stored
+from nntrack.face_model import model
+from nntrack.geometry import affine
+from nntrack.training import augment, dataset, kernels, tasks
+from nntrack.training.loop import Run
 from tests import faces, shrink
 from tests.conftest import ROOT
 
@@ -37,7 +41,7 @@ def folder(tmp_path_factory):
     faces.write(folder / "data/hdf5/widerface.h5", faces.crops(rng, 16))
     splits.save(folder / "data/split.json", {"300wlp": ["photo 0"]})
     (folder / "models").mkdir()
-    facemodel.save(folder / "models/facemodel.npz", faces.face_model())
+    model.save(folder / "models/facemodel.npz", faces.face_model())
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     shrink.shrink(folder / "params.yaml")
     return folder
@@ -110,8 +114,8 @@ def test_a_sample_is_shown_as_a_batch_is(net, checkout, monkeypatch):
     monkeypatch.setattr(augment, "draw_moves", lambda *_: moves)
     each = iter(moves.numpy())
     monkeypatch.setattr(_per_sample, "draw_move", lambda *_: next(each))
-    show = {"pose": training.show_pose, "localizer": training.show_localizer}[net]
-    whole = training.net_input(show(PLAIN, 1, batch, torch.Generator()))
+    show = {"pose": tasks.show_pose, "localizer": tasks.show_localizer}[net]
+    whole = tasks.net_input(show(PLAIN, 1, batch, torch.Generator()))
     image = batch.pop("image")[:, 0].numpy()
     for number in range(len(train)):
         sample = {name: column[number] for name, column in batch.items()}

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from nntrack import config, facemodel, training
-from nntrack.fitting import Run
+from nntrack import config
+from nntrack.face_model import model
+from nntrack.training import tasks
+from nntrack.training.loop import Run
 from tests import faces
 from tests.conftest import ROOT
 
@@ -18,7 +20,7 @@ def write(folder):
     rng = np.random.default_rng(0)
     faces.write(folder / "300wlp.h5", faces.samples(rng, 8))
     faces.write(folder / "widerface.h5", faces.crops(rng, 8))
-    facemodel.save(folder / "facemodel.npz", faces.face_model())
+    model.save(folder / "facemodel.npz", faces.face_model())
     return folder
 
 
@@ -26,6 +28,6 @@ def of(net, folder):
     """Task and schedule of a net."""
     schedule = getattr(_PARAMS, net).model_copy(update=_SMALL)
     if net == "localizer":
-        return training.localizer_task(folder / "widerface.h5", {}, schedule, RUN), schedule
+        return tasks.localizer_task(folder / "widerface.h5", {}, schedule, RUN), schedule
     schedule = schedule.model_copy(update={"sampling": {"300wlp": 1.0}})
-    return training.pose_task(folder, {}, folder / "facemodel.npz", schedule, RUN), schedule
+    return tasks.pose_task(folder, {}, folder / "facemodel.npz", schedule, RUN), schedule

@@ -14,11 +14,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from nntrack import basel
-from nntrack.archive import read_member
-from nntrack.landmarks import EYE_CORNERS, face_box
+from nntrack.data.sample import Sample
+from nntrack.face_model import basel
+from nntrack.geometry.boxes import face_box
+from nntrack.geometry.landmarks import EYE_CORNERS
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.geometry.rotations import quat_apply
 from nntrack.readers import _3ddfa
-from nntrack.readers._format import (
+from nntrack.readers._common import (
     Drop,
     Options,
     Outcome,
@@ -31,9 +34,7 @@ from nntrack.readers._format import (
     load_mat,
     project,
 )
-from nntrack.reference import NEUTRAL_LANDMARKS
-from nntrack.rotations import quat_apply
-from nntrack.sample import Sample
+from nntrack.readers.archive import read_member
 
 LICENCE = "300W-LP (300W): research, non-commercial"
 # Landmarks this far (rms, head radii) from those of the neutral head in the same pose belong to another pose or face:

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from nntrack.archive import Damaged, Member, list_zip
-from nntrack.landmarks import EYE_CORNERS
-from nntrack.readers._format import Drop, Outcome
-from nntrack.rotations import aflw_angles_to_quat, quat_apply, quat_to_aflw_angles
+from nntrack.geometry.landmarks import EYE_CORNERS
+from nntrack.geometry.rotations import aflw_angles_to_quat, quat_apply, quat_to_aflw_angles
+from nntrack.readers._common import Drop, Outcome
+from nntrack.readers.archive import Damaged, Member, list_zip
 
 CHUNK = 16  # pairs per task
 # From the face model's origin, inside the head, to the point between the eyes; head frame, head radii.

@@ -1,1 +1,1 @@
-"""Archive readers: ``readers/<dataset>.py`` turns one archive into samples."""
+"""One module per dataset: an archive in, samples out; and the conversion of an archive to an HDF5 file."""

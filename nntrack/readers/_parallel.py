@@ -23,8 +23,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from nntrack.data.sample import Sample
 from nntrack.processes import WATCH, deaf, end_with_parent, forking
-from nntrack.sample import Sample
 
 Work = Callable[[Any, Any], Sequence[Any]]  # (context, task) -> outcomes, samples among them
 tqdm.monitor_interval = 0  # the thread that watches over progress bars would keep this process from forking
@@ -158,5 +158,5 @@ def _start_method() -> multiprocessing.context.BaseContext:
     if sys.platform == "linux" and set(others) <= {WATCH} and "torch" not in sys.modules:
         return forking()  # NumPy's own threads are stopped by its fork handlers
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    context.set_forkserver_preload(["nntrack.readers._format", "h5py"])  # else every worker imports them
+    context.set_forkserver_preload(["nntrack.readers._common", "h5py"])  # else every worker imports them
     return context

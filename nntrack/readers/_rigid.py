@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nntrack.reference import NEUTRAL_LANDMARKS
-from nntrack.rotations import rotmat_to_quat
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.geometry.rotations import rotmat_to_quat
 
 # A landmark this far (head radii) from the fitted neutral head has half its weight: mouths open, brows rise, fits slip.
 _TOLERANCE = 0.08

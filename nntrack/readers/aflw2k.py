@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nntrack.archive import Damaged, read_member
-from nntrack.landmarks import face_box, square_around
+from nntrack.data.sample import Sample
+from nntrack.geometry.boxes import face_box, square_around
 from nntrack.readers import _3ddfa
-from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, decode, load_mat
-from nntrack.sample import Sample
+from nntrack.readers._common import Drop, Options, Outcome, Tally, chunks, collect, decode, load_mat
+from nntrack.readers.archive import Damaged, read_member
 
 LICENCE = "AFLW2000-3D (AFLW): research, non-commercial"
 SIDE = 450  # px, of every photo

@@ -23,12 +23,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from nntrack.archive import Damaged, Member, folder_files, list_zip, read_member
-from nntrack.landmarks import face_box, square_around
-from nntrack.readers._format import BEYOND, Drop, Options, Outcome, Tally, chunks, collect, decode, project, table
-from nntrack.reference import NEUTRAL_LANDMARKS
-from nntrack.rotations import rotmat_to_quat
-from nntrack.sample import Sample
+from nntrack.data.sample import Sample
+from nntrack.geometry.boxes import face_box, square_around
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.geometry.rotations import rotmat_to_quat
+from nntrack.readers._common import BEYOND, Drop, Options, Outcome, Tally, chunks, collect, decode, project, table
+from nntrack.readers.archive import Damaged, Member, folder_files, list_zip, read_member
 
 LICENCE = "Kinect Head Pose Database (BIWI): research, non-commercial"
 SIZE = (480, 640)  # px, of every photo

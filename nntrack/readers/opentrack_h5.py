@@ -19,10 +19,13 @@ import cv2
 import h5py
 import numpy as np
 
-from nntrack.archive import Damaged, is_hdf5
-from nntrack.landmarks import COUNT, EYE_CORNERS, face_box
+from nntrack.data.sample import Sample
+from nntrack.geometry.boxes import face_box
+from nntrack.geometry.landmarks import COUNT, EYE_CORNERS
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.geometry.rotations import normalize
 from nntrack.readers import _rigid
-from nntrack.readers._format import (
+from nntrack.readers._common import (
     LARGEST,
     Drop,
     Options,
@@ -36,9 +39,7 @@ from nntrack.readers._format import (
     project,
 )
 from nntrack.readers._parallel import rehearse
-from nntrack.reference import NEUTRAL_LANDMARKS
-from nntrack.rotations import normalize
-from nntrack.sample import Sample
+from nntrack.readers.archive import Damaged, is_hdf5
 
 LICENCE = "HDF5 of opentrack's training code: terms of the datasets it was made of (mostly research, non-commercial)"
 IMAGES, STARTS, LANDMARKS = "images", "sequence_starts", "pt3d_68"

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nntrack import affine
-from nntrack.archive import Damaged, Member, list_zip, read_member
 from nntrack.contract import LOCALIZER_SIZE
-from nntrack.images import warp
-from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, decode
-from nntrack.sample import Sample
+from nntrack.data.images import warp
+from nntrack.data.sample import Sample
+from nntrack.geometry import affine
+from nntrack.readers._common import Drop, Options, Outcome, Tally, chunks, collect, decode
+from nntrack.readers.archive import Damaged, Member, list_zip, read_member
 
 LICENCE = "WIDER FACE: research, non-commercial"
 SUBSETS = ("train", "val")

@@ -16,11 +16,12 @@ from typing import IO, NamedTuple
 import cv2
 import numpy as np
 
-from nntrack.archive import SWOLLEN, Damaged, Member, copy_member, folder_files, list_zip
-from nntrack.landmarks import COUNT, EYE_CORNERS, face_box
+from nntrack.data.sample import Sample
+from nntrack.geometry.boxes import face_box
+from nntrack.geometry.landmarks import COUNT, EYE_CORNERS
 from nntrack.readers import _rigid
-from nntrack.readers._format import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, table
-from nntrack.sample import Sample
+from nntrack.readers._common import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, table
+from nntrack.readers.archive import SWOLLEN, Damaged, Member, copy_member, folder_files, list_zip
 
 LICENCE = "YouTube Faces with facial keypoints: CC0"
 TABLES = ("youtube_faces_with_keypoints_full.csv", "youtube_faces_with_keypoints_large.csv")

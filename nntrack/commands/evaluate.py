@@ -1,0 +1,41 @@
+"""Measure a net, ours or any other in Opentrack's format, on a converted dataset."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="ONNX file, or checkpoint of a training of ours (its folder will do)")],
+    dataset: Annotated[Path, typer.Argument(help="HDF5 file to measure on")],
+    out: Annotated[
+        Path, typer.Argument(help="JSON file for the chief figures; those of further protocols go to OUT_<protocol>")
+    ],
+    detail: Annotated[Path | None, typer.Option(help="JSON file for all figures with their intervals")] = None,
+    errors: Annotated[Path | None, typer.Option(help="folder for the errors of every sample, as CSV")] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="JSON file of held-out groups, where a protocol asks for it")
+    ] = None,
+    localizer: Annotated[Path | None, typer.Option(help="net that finds the faces of photos without a box")] = None,
+    name: Annotated[str | None, typer.Option(help="what the model is called; default: its file's name")] = None,
+) -> None:
+    """Measure MODEL on DATASET. Where there is nothing to measure on the count is 0, which is said."""
+    from nntrack import config
+    from nntrack.data.hdf5 import Stored
+    from nntrack.evaluation import evaluate, models, protocols
+    from nntrack.files import write_json
+
+    params = config.load()
+    net, stored = models.load(model), Stored(dataset)
+    name = name or models.name_of(model)
+    given = protocols.read_given(params.evaluate.model_dump(), split, localizer)
+    measured = evaluate.evaluate(net, stored, given, title=name) if len(stored) else {}
+    if not measured:
+        print(f"{dataset} holds no samples to measure on: nothing was measured on it")
+    figures = {protocol: rows.figures(params.seed) for protocol, rows in measured.items()}
+    evaluate.write_headlines(out, measured, figures, stored, evaluate.kind_of(net))
+    if detail:
+        write_json(detail, evaluate.detail(measured, figures, stored, name))
+    if errors:
+        evaluate.write_errors(errors, stored, measured)

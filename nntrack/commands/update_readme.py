@@ -1,0 +1,16 @@
+"""Bring the README's table of results up to date."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    table: Annotated[Path, typer.Argument(help="the table, an output of the stage report")] = Path("reports/table.md"),
+    readme: Annotated[Path, typer.Argument(help="file that holds the table between two marks")] = Path("README.md"),
+) -> None:
+    """Put TABLE into README, before new results are committed. No stage does it: a run leaves the texts alone."""
+    from nntrack.reporting import report
+
+    report.update_readme(readme, table.read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""What a sample is, and samples in HDF5 files."""

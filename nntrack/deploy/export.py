@@ -1,0 +1,270 @@
+"""Trained nets to ONNX files as Opentrack loads them (see `contract`), checked before they take their final name.
+
+What a file says about itself (``metadata_props``) is where its weights come from and how its numbers are to be read;
+nothing there changes from one run to the next, so the same weights give the same bytes.
+"""
+
+import copy
+import io
+import json
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from nntrack import contract
+from nntrack.deploy.runtime import LocalizerModel, PoseModel
+from nntrack.files import replacing
+from nntrack.geometry.landmarks import COUNT
+from nntrack.networks import backbones
+
+FRAME = "x right, y down, z into the screen; the identity looks into the camera"
+PATCH_UNITS = "patch edges at -1 and 1"
+POSE_OUTPUTS = {**contract.POSE_OUTPUTS, "landmarks": (1, COUNT, 3)}  # the client ignores outputs it does not know
+TOLERANCE = 1e-4  # between torch and onnxruntime, relative to the larger of 1 and the output's largest value
+
+_DESCRIPTIONS = {
+    "pose": "Head pose from a grey face patch, for Opentrack's NeuralNet tracker",
+    "localizer": "The face in a whole grey frame, for Opentrack's NeuralNet tracker",
+}
+_MEANINGS = {
+    "pose": {
+        "x": "grey patch 129x129; v*0.45/max(5, b) - 0.5 where the grey level b at the 90 % quantile is below 127, "
+        "else v/255 - 0.5",
+        "pos_size": f"x, y between the eyes, projected length of 100 mm; {PATCH_UNITS}",
+        "quat": f"unit quaternion x, y, z, w; {FRAME}",
+        "box": f"face with part of the forehead, x0, y0, x1, y1; {PATCH_UNITS}",
+        "rotaxis_scales_tril": "lower factor of the covariance of the rotation offset, a rotation vector in radians",
+        "pos_size_scales_tril": f"lower factor of the covariance of pos_size; {PATCH_UNITS}",
+        "landmarks": f"68 iBUG landmarks, sides the subject's; z 0 at the mean of the eye corners; {PATCH_UNITS}",
+    },
+    "localizer": {
+        "x": "whole grey frame squeezed to 288x224 by area, v/255 - 0.5",
+        "logit_box": "logit of there being a face, then x0, y0, x1, y1 of the face; frame edges at -1 and 1",
+    },
+}
+
+
+class PoseGraph(nn.Module):
+    """A pose net with the outputs of the ONNX file, in the order of POSE_OUTPUTS."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """x (1, 1, 129, 129) to the named outputs."""
+        found = self.net(x)
+        return tuple(found[name] for name in POSE_OUTPUTS)
+
+
+class LocalizerGraph(nn.Module):
+    """A localizer with the one output of the ONNX file."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """x (1, 1, 224, 288) to logit_box (1, 5)."""
+        found = self.net(x)
+        return (torch.cat([found["logit"].reshape(-1, 1), found["box"]], dim=1),)
+
+
+def export_pose(net: nn.Module, path: str | os.PathLike[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the pose net. facts: as `provenance` gives them. Returns the figures of ``metrics/export.json``.
+
+    Raises ValueError, with figures, if the file does not compute what the net does or breaks the contract.
+    """
+    size = (contract.POSE_SIZE, contract.POSE_SIZE)
+    return _export(PoseGraph(net), path, "pose", size, POSE_OUTPUTS, facts)
+
+
+def export_localizer(net: nn.Module, path: str | os.PathLike[str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the localizer; see `export_pose`."""
+    return _export(LocalizerGraph(net), path, "localizer", contract.LOCALIZER_SIZE, contract.LOCALIZER_OUTPUTS, facts)
+
+
+def provenance(datasets: Mapping[str, Mapping[str, Any]], digest: str) -> dict[str, Any]:
+    """What a user must know of the weights: source and params digest (str), datasets with their counts and licences.
+
+    datasets: attributes of the HDF5 files trained on, by dataset; empty datasets are left out.
+    """
+    used = {
+        name: {
+            "source": str(attributes.get("source", "unknown")),
+            "licence": str(attributes.get("licence")),
+            "archive": str(attributes.get("archive")),
+            "fingerprint": str(attributes.get("fingerprint")),
+            "kept": int(attributes["kept"]),
+            "dropped": json.loads(attributes.get("dropped", "{}")),
+        }
+        for name, attributes in sorted(datasets.items())
+        if attributes.get("kept")
+    }
+    sources = sorted({row["source"] for row in used.values()})
+    return {"source": " and ".join(sources) or "unknown", "datasets": used, "params": digest}
+
+
+def terms(facts: Mapping[str, Any]) -> str:
+    """Under which terms weights of this `provenance` are, in a sentence or two."""
+    if facts["source"] == "synthetic":
+        return "Trained on pictures that the pipeline drew itself: no dataset's licence applies to the weights."
+    listed = "; ".join(f"{name}: {row['licence']}" for name, row in facts["datasets"].items())
+    return f"The licences of the training data bear on the weights. {listed or 'No dataset was named'}."
+
+
+def _export(
+    graph: nn.Module,
+    path: str | os.PathLike[str],
+    kind: str,
+    size: tuple[int, int],
+    outputs: Mapping[str, tuple[int, ...]],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    graph = graph.cpu().float().eval()
+    fused = copy.deepcopy(graph)
+    backbones.fuse(fused)
+    model = _to_onnx(fused, size, list(outputs))
+    _describe(model, kind, facts)
+    onnx.checker.check_model(model, full_check=True)
+    with replacing(path) as partial:
+        partial.write_bytes(model.SerializeToString(deterministic=True))
+        difference = _check(graph, partial, kind, size, outputs)
+    return {
+        "parameters": sum(p.numel() for p in fused.parameters()),
+        "bytes": Path(path).stat().st_size,
+        "difference": difference,
+        "opset": contract.OPSET,
+        "ir": model.ir_version,
+    }
+
+
+def _to_onnx(graph: nn.Module, size: tuple[int, int], outputs: list[str]) -> onnx.ModelProto:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # torch's newer exporter writes opset 20 and a side file, which runtimes in the field refuse
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # shapes are compared while tracing, and are fixed; whether the trace is right is compared in numbers
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # public at run time
+        torch.onnx.export(
+            graph,
+            (torch.zeros(1, 1, *size),),
+            buffer,  # type: ignore[arg-type]  # this exporter takes streams, too
+            dynamo=False,
+            opset_version=contract.OPSET,
+            input_names=[contract.INPUT_NAME],
+            output_names=outputs,
+        )
+    return onnx.load_from_string(buffer.getvalue())
+
+
+def _describe(model: onnx.ModelProto, kind: str, facts: Mapping[str, Any]) -> None:
+    """Say what the file is, and take out what the exporter says about the machine it ran on."""
+    if model.ir_version > contract.MAX_IR_VERSION:
+        raise ValueError(
+            f"the exporter wrote IR {model.ir_version}, Opentrack's runtimes take {contract.MAX_IR_VERSION}"
+        )
+    model.model_version = contract.MODEL_VERSION
+    model.producer_name, model.producer_version, model.domain = "nntrack", "", ""
+    model.doc_string = _DESCRIPTIONS[kind]
+    model.graph.name = f"head-{kind}"
+    for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    model.ClearField("metadata_props")
+    values = {
+        "description": _DESCRIPTIONS[kind],
+        "frame": FRAME,
+        "tensors": _MEANINGS[kind],
+        "terms": terms(facts),
+        **facts,
+    }
+    for key, value in sorted(values.items()):
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        model.metadata_props.add(key=key, value=text)
+
+
+def _check(
+    graph: nn.Module, path: Path, kind: str, size: tuple[int, int], outputs: Mapping[str, tuple[int, ...]]
+) -> float:
+    """The largest difference to torch over all outputs, rounded up to a power of ten.
+
+    Raises ValueError if it is too large or the contract is broken.
+    """
+    model = (PoseModel if kind == "pose" else LocalizerModel)(path)
+    if model.outputs != dict(outputs) or model.input_size != size:
+        raise ValueError(
+            f"{kind}: the file has {model.input_size} -> {model.outputs}, expected {size} -> {dict(outputs)}"
+        )
+    largest = 0.0
+    for picture in _pictures(size):
+        found = model.run(picture)
+        with torch.no_grad():
+            expected = graph(torch.from_numpy(picture)[None, None])
+        for name, value in zip(outputs, expected, strict=True):
+            largest = max(largest, _difference(f"{kind}: {name}", found[name], value.numpy()))
+        (_check_pose if kind == "pose" else _check_localizer)(found)
+    return 10.0 ** math.ceil(math.log10(largest)) if largest else 0.0
+
+
+def _difference(name: str, found: np.ndarray, wanted: np.ndarray) -> float:
+    """The largest difference. Raises ValueError if it is beyond TOLERANCE or a number is not finite."""
+    if not (np.all(np.isfinite(found)) and np.all(np.isfinite(wanted))):
+        raise ValueError(f"{name} holds a number that is not finite")
+    if name.endswith("quat") and np.sum(found * wanted) < 0:
+        wanted = -wanted  # the same rotation; which of the two hangs on the last bit at a tie
+    difference = float(np.abs(found - wanted).max())
+    limit = TOLERANCE * max(1.0, float(np.abs(wanted).max()))
+    if difference > limit:
+        raise ValueError(
+            f"{name} differs by {difference:.3g} between onnxruntime and torch, at most {limit:.3g} is right"
+        )
+    return difference
+
+
+def _check_pose(found: Mapping[str, np.ndarray]) -> None:
+    length = float(np.linalg.norm(found["quat"]))
+    if abs(length - 1) > 1e-5:
+        raise ValueError(f"pose: a quaternion has length {length:.6f}; the client expects 1 and never checks")
+    for name in ("rotaxis_scales_tril", "pos_size_scales_tril"):
+        above = float(np.abs(np.triu(found[name][0], 1)).max())
+        if above:
+            raise ValueError(f"pose: {name} has {above:.3g} above its diagonal; the client ends unless it is exactly 0")
+        if not np.all(np.diagonal(found[name][0]) > 0):
+            raise ValueError(f"pose: {name} has a diagonal that is not positive: {np.diagonal(found[name][0])}")
+    _check_box("pose", found["box"][0])
+    if not found["pos_size"][0, 2] > 0:
+        raise ValueError(f"pose: the head's size is {found['pos_size'][0, 2]:.3g}, expected more than 0")
+
+
+def _check_localizer(found: Mapping[str, np.ndarray]) -> None:
+    _check_box("localizer", found["logit_box"][0, 1:])
+
+
+def _check_box(kind: str, box: np.ndarray) -> None:
+    if not np.all(box[:2] < box[2:]):
+        raise ValueError(f"{kind}: a box is {box.round(4).tolist()}, expected x0 < x1 and y0 < y1")
+
+
+def _pictures(size: tuple[int, int]) -> list[np.ndarray]:
+    """Inputs to compare on, values about -0.5..0.5: noise of several grains, blank pictures, and a bright disc."""
+    rng = np.random.default_rng(0)
+    height, width = size
+    pictures = [np.full(size, value, np.float32) for value in (-0.5, 0.0, 0.5)]
+    for cells in (2, 4, 8, 16, 32, 64):
+        coarse = rng.uniform(0, 255, (cells, cells)).astype(np.uint8)
+        pictures.append(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC) / np.float32(255) - 0.5)
+    pictures.append(rng.uniform(-0.5, 0.5, size).astype(np.float32))
+    disc = np.zeros(size, np.uint8)
+    cv2.circle(disc, (width // 2, height // 2), height // 3, 200, -1)
+    pictures.append(cv2.GaussianBlur(disc, (0, 0), 3) / np.float32(255) - 0.5)
+    return pictures

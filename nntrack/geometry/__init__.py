@@ -1,0 +1,1 @@
+"""Rotations, affine maps, boxes, landmarks and perspective; NumPy and torch alike."""

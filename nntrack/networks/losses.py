@@ -1,0 +1,200 @@
+"""Losses: a function and a row each. A function gives a value per sample; masks and the mean are applied here alone.
+
+Predictions are what `networks` returns, targets a batch in patch units (edges at -1 and 1). A row names the fields
+whose ``has_<field>`` a sample needs; samples that lack one neither count in that loss nor send a gradient.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from nntrack.geometry.arrays import beside
+from nntrack.geometry.boxes import box_iou
+from nntrack.geometry.rotations import geodesic_distance, quat_conjugate, quat_multiply, quat_to_rotvec
+from nntrack.networks.backbones import cell_centres
+
+Tensors = Mapping[str, torch.Tensor]
+
+ANGLE_KNEE = 0.05  # radians: below it a rotation's loss is quadratic, above it linear
+LENGTH_KNEE = 0.02  # patch units, likewise
+OUTLIERS = 0.01  # share of labels that the likelihoods believe to be anything
+ROTATION_VOLUME = 4 / 3 * math.pi**4  # of the ball of rotation vectors
+POS_SIZE_VOLUME = 8.0  # positions in the patch times sizes up to the patch
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A row of a table of losses.
+
+    function: ``(prediction, target) -> (B,)``. needs: masks, without ``has_``; batches have no other labels.
+    late: comes in only when training is well on.
+    """
+
+    function: Callable[[Tensors, Tensors], torch.Tensor]
+    needs: tuple[str, ...]
+    late: bool = False
+
+
+def rotation(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Smooth L1 of the angle between the rotations, radians."""
+    angle = geodesic_distance(prediction["quat"], target["quat"])
+    return F.smooth_l1_loss(angle, torch.zeros_like(angle), beta=ANGLE_KNEE, reduction="none")
+
+
+def geodesic_degrees(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """The angle between the rotations in degrees: to watch, not to learn by."""
+    return torch.rad2deg(geodesic_distance(prediction["quat"], target["quat"]))
+
+
+def position(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Of x and y of the head's centre."""
+    return _distance(prediction["pos_size"][:, :2], target["pos_size"][:, :2])
+
+
+def size(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Of the head's radius."""
+    return _distance(prediction["pos_size"][:, 2:], target["pos_size"][:, 2:])
+
+
+def landmarks(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Of the landmarks in the picture."""
+    return _distance(prediction["landmarks"][..., :2], target["landmarks"][..., :2])
+
+
+def landmarks_depth(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Of the landmarks' depth."""
+    return _distance(prediction["landmarks"][..., 2:], target["landmarks"][..., 2:])
+
+
+def box(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Of the box's edges."""
+    return _distance(prediction["box"], target["bbox"])
+
+
+def shape(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Mean square of the face model's weights, whose variance over people is 1."""
+    return torch.cat([prediction["shape_params"], prediction["expression_params"]], dim=1).square().mean(dim=1)
+
+
+def nll_rotation(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """How unlikely the rotation offset (rotation vector of prediction^-1 * target) is; teaches the factor alone."""
+    offset = quat_to_rotvec(quat_multiply(quat_conjugate(prediction["quat"].detach()), target["quat"]))
+    return _unlikeliness(offset, prediction["rotaxis_scales_tril"], ROTATION_VOLUME)
+
+
+def nll_pos_size(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """How unlikely the error of position and size is; teaches the factor alone."""
+    offset = target["pos_size"] - prediction["pos_size"].detach()
+    return _unlikeliness(offset, prediction["pos_size_scales_tril"], POS_SIZE_VOLUME)
+
+
+def face(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Cross-entropy of face or no face."""
+    return F.binary_cross_entropy_with_logits(prediction["logit"], target["face"], reduction="none")
+
+
+def box_overlap(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """1 - intersection over union of the boxes."""
+    return 1 - box_iou(prediction["box"], target["bbox"], least_union=1e-6)
+
+
+def heat(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Divergence of the heat map from a Gaussian with the moments of the box's inscribed ellipse."""
+    heatmap = prediction["heatmap"]
+    cells = cell_centres(heatmap.shape[1], heatmap.shape[2], heatmap.device)
+    low, high = target["bbox"][:, None, :2], target["bbox"][:, None, 2:]
+    spread = ((high - low) / 4).clamp_min(1 / max(heatmap.shape[1:]))
+    wanted = (-0.5 * ((cells - (low + high) / 2) / spread).square().sum(dim=2)).softmax(dim=1)  # (B, cells)
+    return (torch.xlogy(wanted, wanted) - wanted * torch.log(heatmap.flatten(1) + 1e-8)).sum(dim=1)
+
+
+POSE: dict[str, Loss] = {
+    "rotation": Loss(rotation, ("quat",)),
+    "position": Loss(position, ("pos_size",)),
+    "size": Loss(size, ("pos_size",)),
+    "landmarks": Loss(landmarks, ("landmarks",)),
+    "landmarks_depth": Loss(landmarks_depth, ("landmarks", "landmarks_depth")),
+    "box": Loss(box, ("bbox",)),
+    "shape": Loss(shape, ()),
+    "nll_rotation": Loss(nll_rotation, ("quat",), late=True),
+    "nll_pos_size": Loss(nll_pos_size, ("pos_size",), late=True),
+    "geodesic_degrees": Loss(geodesic_degrees, ("quat",)),
+}
+LOCALIZER: dict[str, Loss] = {
+    "face": Loss(face, ("face",)),
+    "box": Loss(box, ("bbox",)),
+    "box_overlap": Loss(box_overlap, ("bbox",)),
+    "heat": Loss(heat, ("bbox",)),
+}
+
+
+def check(weights: Mapping[str, float], table: Mapping[str, Loss]) -> None:
+    """Raise ValueError, listing the names, if ``weights`` names a loss that is not in ``table``, or none at all."""
+    if not any(weights.values()):
+        raise ValueError(f"no loss has a weight, so there is nothing to learn; known: {', '.join(table)}")
+    for name in weights:
+        if name not in table:
+            raise ValueError(f"no loss is called '{name}'; known: {', '.join(table)}")
+
+
+def evaluate(
+    names: Mapping[str, float], table: Mapping[str, Loss], prediction: Tensors, batch: Tensors
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """By name, the losses of the samples (B,), zero where a label is missing, and whether each counts (B,) bool."""
+    target = {**batch, **{field: _filled(batch, field) for field in _NEUTRAL if field in batch}}
+    found = {}
+    for name in names:
+        row = table[name]
+        counts = torch.ones_like(batch["index"], dtype=torch.bool)
+        for field in row.needs:
+            counts = counts & batch[f"has_{field}"]
+        values = row.function(prediction, target)
+        found[name] = (torch.where(counts, values, torch.zeros_like(values)), counts)
+    return found
+
+
+def total(
+    weights: Mapping[str, float],
+    table: Mapping[str, Loss],
+    prediction: Tensors,
+    batch: Tensors,
+    ramp: float | torch.Tensor = 1.0,
+    mean: Callable[[torch.Tensor], torch.Tensor] = lambda counts: counts,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The weighted sum of the losses' means over the samples that count, and those means.
+
+    ramp: the share of their weight that late losses have at this time.
+    mean: that of how many samples count (losses,), over processes whose batches make one. What each returns is its
+    part of the whole, times the number of processes: the mean of these is that over all samples.
+    """
+    found = evaluate(weights, table, prediction, batch)
+    counts = mean(torch.stack([counts.sum() for _, counts in found.values()]))
+    counts = torch.where(counts > 0, counts, 1)
+    means = {name: values.sum() / count for (name, (values, _)), count in zip(found.items(), counts, strict=True)}
+    parts = [means[name] * (weight * (ramp if table[name].late else 1.0)) for name, weight in weights.items()]
+    return torch.stack(parts).sum(), means
+
+
+# What stands in for a label that is missing: finite in every formula, so that no NaN hides behind the mask.
+_NEUTRAL = {"quat": (0.0, 0.0, 0.0, 1.0), "pos_size": (0.0, 0.0, 1.0), "bbox": (-1.0, -1.0, 1.0, 1.0)}
+
+
+def _filled(batch: Tensors, field: str) -> torch.Tensor:
+    value = batch[field]
+    return torch.where(batch[f"has_{field}"][:, None], value, beside(value, _NEUTRAL[field]))
+
+
+def _distance(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return F.smooth_l1_loss(prediction, target, beta=LENGTH_KNEE, reduction="none").flatten(1).mean(dim=1)
+
+
+def _unlikeliness(offset: torch.Tensor, tril: torch.Tensor, volume: float) -> torch.Tensor:
+    """-log of a Gaussian mixed with a little of a uniform density, which bounds what an outlier costs."""
+    whitened = torch.linalg.solve_triangular(tril, offset[..., None], upper=False)[..., 0]
+    diagonal = torch.diagonal(tril, dim1=-2, dim2=-1)
+    gauss = -0.5 * whitened.square().sum(dim=-1) - diagonal.log().sum(dim=-1) - 1.5 * math.log(2 * math.pi)
+    uniform = torch.full_like(gauss, math.log(OUTLIERS / volume))
+    return -torch.logaddexp(gauss + math.log1p(-OUTLIERS), uniform)

@@ -1,0 +1,114 @@
+"""One archive to one HDF5 file: finds the reader, writes samples and where they come from, accounts for the rest."""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tqdm import tqdm
+
+from nntrack.config import READERS
+from nntrack.data import hdf5
+from nntrack.readers._common import Options, Tally
+from nntrack.readers.archive import fingerprint
+
+DRAWN = "none: drawn by the pipeline"  # not the terms of the original in whose layout it is
+_SHOWN = 5  # damaged members in an error
+
+
+def reader_names() -> list[str]:
+    """The datasets that there is a reader for."""
+    return list(READERS)
+
+
+def find_reader(dataset: str) -> ModuleType:
+    """``nntrack.readers.<dataset>``. Raises ValueError that lists the known ones."""
+    if dataset not in reader_names():
+        raise ValueError(f"no reader for '{dataset}'; known: {', '.join(reader_names())}")
+    return importlib.import_module(f"nntrack.readers.{dataset}")
+
+
+def convert(
+    dataset: str,
+    archive: str | Path,
+    out: str | Path,
+    options: Options,
+    *,
+    source: str,
+    max_bad_share: float,
+    use: bool = True,
+    progress: bool = True,
+) -> Tally:
+    """Write the samples of ``archive`` to ``out``; returns what was kept and what was dropped, by reason.
+
+    source: 'synthetic' or 'real', stored with the samples. With ``use`` false the file holds no sample and the archive
+    need not be there. ``out`` appears only at the end.
+
+    Raises FileNotFoundError if the archive is absent, ValueError if it is another archive or not complete, if more than
+    ``max_bad_share`` of the samples are damaged, or if none is left.
+    """
+    reader, archive, tally = find_reader(dataset), Path(archive), Tally()
+    attributes = {"reader": dataset, "archive": archive.name, "source": source}
+    if use and not archive.exists():
+        raise FileNotFoundError(
+            f"{archive} is not there: put it there, or `dvc pull {out}` if somebody shares the converted file"
+        )
+    with hdf5.writing(out) as writer:
+        if use:
+            _write(reader, archive, options, tally, writer.append, progress)
+            _check(archive, tally, max_bad_share)
+        terms = DRAWN if source == "synthetic" else "; ".join([reader.LICENCE, *tally.also_used])
+        attributes["licence"] = terms
+        attributes["fingerprint"] = str(fingerprint(archive)["sha256"]) if use else ""
+        dropped = json.dumps(dict(sorted(tally.dropped.items())))
+        writer.finish({**attributes, "kept": tally.kept, "dropped": dropped, "bad": tally.bad})
+    return tally
+
+
+def summary(tally: Tally) -> str:
+    """What was kept and dropped, for people to read."""
+    lines = [f"kept {tally.kept}, dropped {tally.dropped.total()}"]
+    lines += [f"  {count:7d}  {reason}" for reason, count in tally.dropped.most_common()]
+    return "\n".join([*lines, *(f"  {message}" for message in tally.messages)])
+
+
+def _write(
+    reader: ModuleType, archive: Path, options: Options, tally: Tally, append: Callable[[Any], None], progress: bool
+) -> None:
+    with _bar(archive.name, options.limit, progress) as advance:
+        for sample in reader.read(archive, options, tally):
+            append(sample)
+            advance(tally)
+        advance(tally)
+
+
+class _bar:
+    """A progress bar over the samples looked at, or over those kept where their number is limited."""
+
+    def __init__(self, title: str, limit: int | None, progress: bool) -> None:
+        self._limit = limit
+        self._bar = tqdm(desc=title, unit="sample", disable=not progress, dynamic_ncols=True)
+
+    def __enter__(self) -> Callable[[Tally], None]:
+        return self._advance
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def _advance(self, tally: Tally) -> None:
+        self._bar.total = self._limit or tally.total or None
+        self._bar.update((tally.kept if self._limit else tally.seen) - self._bar.n)
+
+
+def _check(archive: Path, tally: Tally, max_bad_share: float) -> None:
+    looked_at = tally.kept + tally.bad  # what a rule sorts out is neither
+    if tally.bad > max_bad_share * looked_at:
+        shown = "; ".join(tally.messages[:_SHOWN])
+        raise ValueError(
+            f"{archive}: {tally.bad} of {looked_at} samples are damaged, more than the share of {max_bad_share:g} that"
+            f" convert.max_bad_share allows: {shown}{' ...' if tally.bad > _SHOWN else ''}"
+        )
+    if not tally.kept:
+        raise ValueError(f"{archive} holds no usable sample; dropped: {dict(tally.dropped)}")

@@ -1,0 +1,1 @@
+"""Rendered heads, written as archives in the layout of the original datasets."""

@@ -1,0 +1,1 @@
+"""What a head looks like and wears: skin, hair, glasses, masks, hands."""

@@ -1,0 +1,300 @@
+"""What a person's surface looks like: the texture atlas with skin, lips, brows, eyes, beard and hair, as grey albedo.
+
+The atlas (`mesh.ATLAS`) is float32, 0 black to 1 white. Where features lie follows from the neutral head's landmarks.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from nntrack.geometry import landmarks
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.synthesis.heads import mesh
+from nntrack.synthesis.heads.surface import CENTRE, mirrored, neutral_surface, project
+from nntrack.synthesis.scene.background import noise
+from nntrack.synthesis.scene.props import stuff, write
+
+SIDE = mesh.ATLAS[1]  # of the skin patch
+_COARSE = 160  # side of the maps that are smooth anyway
+CROWN = np.array([0.05, -1.0, 1.05])  # whence hair grows
+
+# How low the scalp's hair reaches (y) by depth (z): forehead, temple, before the ear, over it, behind it, nape
+_HAIRLINE_Z = np.array([-0.25, 0.05, 0.32, 0.47, 0.58, 0.66, 0.73, 0.78, 0.98, 1.08, 1.25, 1.9])
+_HAIRLINE_Y = np.array([-0.66, -0.60, -0.45, -0.30, -0.02, 0.14, 0.12, -0.12, -0.05, 0.45, 0.72, 0.80])
+
+# Darker places on both sides: skin point, width, least and most darkening: nostrils, eyelids below and within, cheeks
+_SHADED = (
+    ((0.065, 0.44, -0.225), 0.022, 0.5, 0.85),
+    ((0.31, 0.08, -0.04), 0.06, 0.0, 0.3),
+    ((0.2, -0.04, -0.05), 0.06, 0.0, 0.3),
+    ((0.42, 0.25, 0.0), 0.13, -0.08, 0.15),
+)
+
+
+class Looks(NamedTuple):
+    """texture: the atlas. tone: albedo of the skin. hair: albedo of the hair. oily: strength of highlights.
+
+    scalp (s,): how much hair grows at each skin vertex, 0..1.
+    """
+
+    texture: np.ndarray
+    tone: float
+    hair: float
+    oily: float
+    scalp: np.ndarray
+
+
+class _Maps(NamedTuple):
+    """Neutral skin points (S, S, 3) of the coarse map's texels, and masks (SIDE, SIDE) of the features."""
+
+    points: np.ndarray
+    lips: np.ndarray
+    strands: np.ndarray  # (SIDE, SIDE, 2): angle about the crown and distance from it, for `cv2.remap`
+
+
+@cache
+def _maps() -> _Maps:
+    points = project(CENTRE + mesh.texel_directions(_COARSE).reshape(-1, 3)).reshape(_COARSE, _COARSE, 3)
+    lips = np.zeros((SIDE, SIDE), np.float32)
+    outline = np.vstack([_curve(NEUTRAL_LANDMARKS[48:55]), _curve(NEUTRAL_LANDMARKS[[*range(54, 60), 48]])])
+    cv2.fillPoly(lips, [_fixed(outline)], 1.0, cv2.LINE_AA, 4)
+    fine = cv2.resize(points.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    offset = fine - CROWN.astype(np.float32)
+    angle = np.arctan2(offset[..., 0], offset[..., 2] - 0.6 * offset[..., 1]) / (2 * np.pi) + 0.5
+    distance = np.linalg.norm(offset, axis=-1) / 3
+    strands = np.stack([angle * 511, distance * 31], axis=-1).astype(np.float32)
+    return _Maps(points.astype(np.float32), cv2.GaussianBlur(lips, (0, 0), 1.5), strands)
+
+
+def scalp_share(points: np.ndarray, line: np.ndarray, recede: float, soft: float) -> np.ndarray:
+    """How much hair grows at skin points (..., 3), 0..1. ``recede``: how far the corners above the temples are bald."""
+    limit = np.interp(points[..., 2], _HAIRLINE_Z, line)
+    corner = np.exp(-(((np.abs(points[..., 0]) - 0.38) / 0.14) ** 2)) * (points[..., 2] < 0.4)
+    return np.clip((limit - recede * corner - points[..., 1]) / soft + 0.5, 0, 1).astype(np.float32)
+
+
+def draw_looks(rng: np.random.Generator, placed: np.ndarray) -> Looks:
+    """A random person's skin, face, hair and clothes. placed (s, 3): the skin vertices on the neutral surface."""
+    tone = float(rng.uniform(0.22, 0.85))
+    dark_hair = rng.uniform(0.02, 0.22)
+    hair = float(dark_hair if rng.random() < 0.65 else rng.uniform(0.15, 0.85))
+    bald = rng.random() < 0.08
+    line = _HAIRLINE_Y + rng.normal(0, 0.06) * (_HAIRLINE_Y < -0.2)
+    line[4:7] += rng.uniform(-0.25, 0.2)  # sideburns
+    recede = max(0.0, rng.normal(0.05, 0.12))
+    soft = rng.uniform(0.03, 0.2)
+    maps = _maps()
+    share: np.ndarray = np.zeros((_COARSE, _COARSE), np.float32)
+    scalp = np.zeros(len(placed), np.float32)
+    if not bald:
+        share = scalp_share(maps.points, line, recede, soft) + 0.6 * noise(rng, share.shape, (40, 40)) * soft
+        scalp = scalp_share(placed, line, recede, soft)
+    skin = _skin(rng, tone)
+    skin = _features(rng, skin, hair)
+    if rng.random() < 0.42:
+        skin = _beard(rng, skin, hair)
+    covered = cv2.resize(np.clip(share, 0, 1), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    covered = np.clip(2.2 * covered * (1 + 0.18 * noise(rng, covered.shape, (SIDE // 2, SIDE // 2))), 0, 1)
+    skin = skin * (1 - covered) + covered * hair * strands(rng)
+    texture = np.zeros(mesh.ATLAS, np.float32)  # a strip between the patches is never drawn
+    texture[:SIDE] = skin
+    _fill_patches(rng, texture, tone)
+    return Looks(np.clip(texture, 0.01, 1), tone, hair, float(rng.uniform(0, 0.45) ** 1.5), scalp)
+
+
+def strands(rng: np.random.Generator) -> np.ndarray:
+    """Streaks of hair about the crown, (SIDE, SIDE), mean 1."""
+    fine: np.ndarray = 0.3 * rng.standard_normal((32, 512), np.float32) + 0.2 * noise(rng, (32, 512), (4, 256))
+    fine = cv2.GaussianBlur(fine, (0, 0), sigmaX=0.6, sigmaY=3) * rng.uniform(0.8, 2.2)
+    at = _maps().strands
+    fine = cv2.remap(fine, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)  # type: ignore[call-overload]  # one map is enough
+    return np.clip(1 + fine, 0.3, 2.2)
+
+
+def _skin(rng: np.random.Generator, tone: float) -> np.ndarray:
+    size = (SIDE, SIDE)
+    patchy = rng.uniform(0.05, 0.6)
+    texture = patchy * (0.04 * noise(rng, size, (7, 7)) + 0.02 * noise(rng, size, (24, 24)))
+    texture += rng.uniform(0.0, 0.025) * noise(rng, size, (90, 90)) + 0.012 * rng.standard_normal(size, np.float32)
+    if rng.random() < 0.25:  # freckles and moles
+        texture -= rng.uniform(0.03, 0.15) * (noise(rng, size, (160, 160)) > rng.uniform(2.0, 2.8))
+    if rng.random() < 0.35:
+        texture -= _wrinkles(rng)
+    return tone * (1 + texture)
+
+
+def _wrinkles(rng: np.random.Generator) -> np.ndarray:
+    """Lines across the forehead and beside the eyes."""
+    layer = np.zeros((SIDE, SIDE), np.float32)
+    for _ in range(rng.integers(2, 5)):
+        y = rng.uniform(-0.6, -0.33)
+        x = np.linspace(-0.4, 0.4, 12) * rng.uniform(0.5, 1)
+        curve = np.column_stack([x, y + 0.1 * x * x + rng.normal(0, 0.006, 12), -0.22 + 0.5 * x * x])
+        _stroke(layer, curve, 1, 1.0)
+    for side in (-1, 1):
+        for end in ((-0.58, -0.04, 0.14), (-0.6, 0.02, 0.17), (-0.57, 0.07, 0.14)):
+            curve = np.linspace((-0.48, 0.01, 0.07), end, 4)
+            _stroke(layer, curve if side < 0 else mirrored(curve), 1, 1.0)
+        fold = np.array([(-0.19, 0.40, -0.11), (-0.26, 0.48, -0.09), (-0.31, 0.58, -0.05), (-0.33, 0.68, -0.01)])
+        _stroke(layer, _curve(fold if side < 0 else mirrored(fold)), 3, 0.6)
+    return cv2.GaussianBlur(layer, (0, 0), 1.2) * rng.uniform(0.1, 0.45)
+
+
+def _features(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.ndarray:
+    maps = _maps()
+    skin = skin * (1 - maps.lips * rng.uniform(0.05, 0.55))
+    for centre, sigma, low, high in _SHADED:
+        skin *= 1 - rng.uniform(low, high) * _soft_dots(centre, sigma)
+    surface = neutral_surface()
+    lines = np.zeros((SIDE, SIDE), np.float32)
+    for loop in (surface.right_lids, surface.left_lids):
+        points = surface.points[loop]
+        half = len(loop) // 2
+        _stroke(lines, points[: half + 1], int(rng.integers(1, 4)), 1.0)
+        _stroke(lines, np.vstack([points[half:], points[:1]]), 1, rng.uniform(0.1, 0.7))
+    slit = surface.points[surface.lips]
+    _stroke(lines, np.vstack([slit, slit[:1]]), 1, 0.5)
+    crease = NEUTRAL_LANDMARKS[[36, 37, 38, 39]] + (0, -0.035, -0.005)
+    for side in (crease, mirrored(crease)):
+        _stroke(lines, _curve(side), 1, rng.uniform(0.1, 0.6))
+    skin *= 1 - cv2.GaussianBlur(np.minimum(lines, 1), (0, 0), rng.uniform(0.7, 1.3)) * rng.uniform(0.45, 0.9)
+    brows = _brows(rng)
+    return skin * (1 - brows) + brows * min(hair, rng.uniform(0.05, 0.6)) * 0.9
+
+
+def _brows(rng: np.random.Generator) -> np.ndarray:
+    """Hairs of both brows, 0..1."""
+    layer: np.ndarray = np.zeros((SIDE, SIDE), np.float32)
+    thick, arch, count = rng.uniform(0.02, 0.05), rng.normal(0, 0.012), 46
+    lift = rng.normal(0, 0.008)
+    for side in (-1, 1):
+        curve = _curve(NEUTRAL_LANDMARKS[list(landmarks.RIGHT_BROW)], count)
+        along = np.linspace(0, 1, count)  # outer to inner end
+        curve[:, 1] += lift + arch * np.sin(np.pi * along) + thick * 0.3
+        width = thick * (0.45 + 0.55 * along)
+        start = curve + np.column_stack([np.zeros(count), width * rng.uniform(0.3, 1.0, count), np.zeros(count)])
+        tip = curve + np.column_stack([-0.05 + 0.02 * along, -width * rng.uniform(0.4, 1.1, count), np.zeros(count)])
+        ends = np.stack([start, tip], axis=1).reshape(-1, 3)
+        fixed = _fixed(ends if side < 0 else mirrored(ends)).reshape(-1, 2, 2)
+        cv2.polylines(layer, list(fixed), False, 1.0, 2, cv2.LINE_AA, 4)
+    layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.7, 1.6))
+    return np.clip(layer * rng.uniform(0.9, 2.0), 0, 1) * rng.uniform(0.4, 1.0)
+
+
+def _beard(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.ndarray:
+    points, maps = _maps().points, _maps()
+    x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
+    cheek = np.interp(z, [-0.25, -0.1, 0.1, 0.35, 0.55, 0.72], [0.70, 0.66, 0.62, 0.45, 0.2, 0.02])
+    jaw = np.clip((y - cheek - rng.uniform(-0.08, 0.12)) / 0.08, 0, 1) * np.clip((0.8 - z) / 0.1, 0, 1)
+    lip = np.exp(-(((y - 0.535) / 0.045) ** 4) - (x / rng.uniform(0.2, 0.34)) ** 6) * (z < 0.1)
+    chin = np.exp(-((x / rng.uniform(0.12, 0.3)) ** 4) - ((y - 0.98) / 0.19) ** 4) * (z < 0.3)
+    kinds = (jaw + lip, lip, chin, lip + chin, jaw)
+    mask = kinds[rng.choice(5, p=(0.55, 0.15, 0.08, 0.17, 0.05))].astype(np.float32)
+    mask = cv2.resize(np.clip(mask, 0, 1), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) * (1 - maps.lips)
+    grain = noise(rng, (SIDE, SIDE), (SIDE // 2, SIDE // 2))
+    stubble = rng.random() < 0.5
+    strength = rng.uniform(0.15, 0.5) if stubble else rng.uniform(0.6, 0.97)
+    mask = np.clip(mask * strength * (1 + (0.6 if stubble else 0.25) * grain), 0, 1)
+    return skin * (1 - mask) + mask * hair * 0.9 * (1 + 0.3 * grain)
+
+
+def _fill_patches(rng: np.random.Generator, texture: np.ndarray, tone: float) -> None:
+    plain = patch_of(texture, mesh.PLAIN_PATCH)
+    plain[:] = tone * rng.uniform(0.85, 1.02) * (1 + 0.05 * noise(rng, plain.shape, (6, 6)))
+    cloth = patch_of(texture, mesh.CLOTH_PATCH)
+    cloth[:] = _cloth(rng, cloth.shape)
+    patch_of(texture, mesh.EYE_PATCH)[:] = _eye(rng)
+    patch_of(texture, mesh.DARK_PATCH)[:] = rng.uniform(0.02, 0.12)
+    rim = patch_of(texture, mesh.RIM_PATCH)
+    rim[:] = tone * np.linspace(0.75, 0.35, len(rim), dtype=np.float32)[:, None]
+    patch_of(texture, mesh.SOLID_PATCH)[:] = rng.choice([rng.uniform(0.01, 0.15), rng.uniform(0.1, 0.9)])
+    teeth = patch_of(texture, mesh.TEETH_PATCH)
+    gaps = np.abs(np.sin(np.linspace(0, 11 * np.pi, teeth.shape[1], dtype=np.float32)))
+    teeth[:] = rng.uniform(0.5, 0.95) * (0.75 + 0.25 * np.minimum(1, 4 * gaps))
+    teeth *= np.abs(np.linspace(-1, 1, teeth.shape[1], dtype=np.float32)) * -0.35 + 1
+
+
+def _cloth(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Clothes about the chest: a material, and often an opening, lapels, a tie, buttons or letters."""
+    u = np.linspace(-1, 1, shape[1], dtype=np.float32)[None]
+    v = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None]
+    cloth = rng.uniform(0.03, 0.95) * stuff(rng, shape, np.exp(rng.uniform(np.log(12), np.log(120))))
+    kind = rng.random()
+    if kind > 0.5:  # a shirt in the opening of a jacket
+        deep, wide = rng.uniform(0.15, 0.7), rng.uniform(0.05, 0.3)
+        edge = wide * (1 - v / deep)
+        lapel = np.abs(u) < edge + rng.uniform(0.02, 0.12) * (v < 0.9 * deep)
+        cloth = np.where(lapel, cloth * rng.uniform(0.6, 1.3), cloth)
+        cloth = np.where(np.abs(u) < edge, rng.uniform(0.05, 0.95), cloth)
+        if rng.random() < 0.4:
+            tie = (np.abs(u) < 0.015 + 0.03 * v) & (v < deep)
+            cloth = np.where(tie, rng.uniform(0.03, 0.7) * stuff(rng, shape, 20), cloth)
+    if rng.random() < 0.3:
+        mask = np.zeros(shape, np.float32)
+        write(rng, mask, shape[1] * np.array([rng.uniform(0.35, 0.5), rng.uniform(0.2, 0.4)]), shape[1] * 0.12)
+        cloth = cloth * (1 - mask) + rng.uniform(0.02, 0.98) * mask
+    if rng.random() < 0.3:
+        for at in np.arange(0.05, 1, rng.uniform(0.06, 0.15)):
+            centre = (shape[1] // 2, int(at * shape[0]))
+            cv2.circle(cloth, centre, int(rng.integers(2, 5)), float(rng.uniform(0.02, 0.95)), -1, cv2.LINE_AA)
+    return np.clip(cloth, 0.02, 1).astype(np.float32)
+
+
+def _eye(rng: np.random.Generator) -> np.ndarray:
+    """The front of an eyeball with iris and pupil; the gaze is where they lie."""
+    side = round((mesh.EYE_PATCH.u1 - mesh.EYE_PATCH.u0) * SIDE)
+    eye = np.full((side, side), rng.uniform(0.45, 0.85), np.float32)
+    eye *= 1 + 0.04 * noise(rng, eye.shape, (6, 6))
+    # the patch shows 2 radians on either side of the front
+    centre = side / 2 + side / 4 * np.clip(rng.normal(0, (0.13, 0.07)), -0.35, 0.35)
+    radius = side / 4 * rng.uniform(0.46, 0.52)
+    iris = rng.uniform(0.04, 0.4)
+    at = tuple(int(v) for v in np.round(centre * 16))
+    for share, value in ((1.0, iris * 0.6), (0.88, iris), (rng.uniform(0.3, 0.55), 0.02)):
+        cv2.circle(eye, at, round(radius * share * 16), float(value), -1, cv2.LINE_AA, 4)
+    if rng.random() < 0.7:  # the window or lamp mirrored in it
+        glint = tuple(int(v) for v in np.round((centre + radius * rng.uniform(-0.4, 0.4, 2)) * 16))
+        cv2.circle(eye, glint, round(radius * rng.uniform(0.1, 0.22) * 16), 1.0, -1, cv2.LINE_AA, 4)
+    # the upper lid and its lashes shade it
+    eye *= np.clip(np.linspace(0.1, 1.75, side, dtype=np.float32), 0.45, 1)[:, None]
+    return cv2.GaussianBlur(eye, (0, 0), 0.7)
+
+
+def patch_of(texture: np.ndarray, patch: mesh.Patch) -> np.ndarray:
+    """The part of an atlas that a patch covers, a view."""
+    height, width = mesh.ATLAS
+    rows = slice(round(patch.v0 * height), round(patch.v1 * height))
+    return texture[rows, round(patch.u0 * width) : round(patch.u1 * width)]
+
+
+@cache
+def _soft_dots(centre: tuple[float, float, float], sigma: float) -> np.ndarray:
+    """Gaussians about a skin point and its mirror image, (SIDE, SIDE), 1 at their middle; sigma in radii."""
+    points = _maps().points
+    total = np.zeros(points.shape[:2], np.float32)
+    for side in (1, -1):
+        at = np.array(centre, np.float32) * (side, 1, 1)
+        total += np.exp(-np.sum((points - at) ** 2, axis=-1) / (2 * sigma**2)).astype(np.float32)
+    return cv2.resize(np.minimum(total, 1), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+
+
+def _curve(points: np.ndarray, count: int = 24) -> np.ndarray:
+    """A smooth curve through points (n, 3)."""
+    at = np.linspace(0, len(points) - 1, count)
+    index = np.clip(at.astype(int), 0, len(points) - 2)
+    before, after = points[np.maximum(index - 1, 0)], points[np.minimum(index + 2, len(points) - 1)]
+    a, b, t = points[index], points[index + 1], (at - index)[:, None]
+    # Catmull and Rom's spline
+    return a + 0.5 * t * ((b - before) + t * (2 * before - 5 * a + 4 * b - after + t * (3 * (a - b) + after - before)))
+
+
+def _fixed(points: np.ndarray) -> np.ndarray:
+    """Skin points (n, 3) to texels in sixteenths, as OpenCV's drawing takes them."""
+    uv = mesh.skin_uv(points) * mesh.ATLAS[::-1]
+    return np.round((uv - 0.5) * 16).astype(np.int32)
+
+
+def _stroke(layer: np.ndarray, points: np.ndarray, width: int, value: float) -> None:
+    cv2.polylines(layer, [_fixed(points)], False, float(value), width, cv2.LINE_AA, 4)

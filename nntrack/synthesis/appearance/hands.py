@@ -1,0 +1,111 @@
+"""Arms and hands of a drawn person, hanging, folded or raised, as sheets like what is worn. Frame and unit of
+`reference`."""
+
+import cv2
+import numpy as np
+
+from nntrack.synthesis.appearance.accessories import Sheet
+from nntrack.synthesis.appearance.face_texture import Looks, patch_of
+from nntrack.synthesis.heads.mesh import CLOTH_PATCH, grid_triangles
+from nntrack.synthesis.scene.props import stuff
+
+SHOULDER = np.array([1.72, 2.2, 1.12])  # of the subject's left arm
+UPPER, FORE = 2.9, 2.55  # lengths
+_TEXTURE = (128, 128)
+TURNS = 12
+# Where a left wrist rests (x outward), how far it strays, and how often: hanging, folded, on a table, on the hip, near
+# the face, above the head
+_WRISTS = (
+    ((2.3, 7.2, 0.8), 0.3, 0.36),
+    ((-0.7, 4.6, -0.3), 0.5, 0.20),
+    ((0.9, 5.0, -1.3), 0.6, 0.17),
+    ((2.0, 5.6, 0.9), 0.3, 0.14),
+    ((0.8, 1.6, -0.75), 0.45, 0.07),
+    ((1.8, -0.6, 0.6), 0.6, 0.06),
+)
+
+
+def draw_arms(rng: np.random.Generator, look: Looks) -> list[Sheet]:
+    """Both arms, in sleeves of the body's cloth or of another."""
+    cloth = cv2.resize(patch_of(look.texture, CLOTH_PATCH), _TEXTURE[::-1], interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.3:
+        cloth = np.clip(rng.uniform(0.03, 0.95) * stuff(rng, _TEXTURE, rng.uniform(10, 60)), 0.02, 1)
+    rows = np.linspace(0, 1, _TEXTURE[0])[:, None]
+    sleeve = rng.choice([rng.uniform(0.15, 0.35), 0.84], p=[0.35, 0.65])
+    skin = look.tone * rng.uniform(0.85, 1.05)
+    texture = np.where(rows < sleeve, cloth, skin).astype(np.float32)
+    return [_arm(rng, side, np.stack([texture, np.ones_like(texture)], axis=-1)) for side in (-1, 1)]
+
+
+def _arm(rng: np.random.Generator, side: int, texture: np.ndarray) -> Sheet:
+    rest, stray, _ = _WRISTS[rng.choice(len(_WRISTS), p=[share for *_, share in _WRISTS])]
+    wrist = np.array(rest) + rng.normal(0, stray, 3)
+    elbow, wrist = bent(SHOULDER, wrist, np.array([1.0, 0.7, 0.3]) + rng.normal(0, 0.2, 3))
+    ahead = (wrist - elbow) / np.linalg.norm(wrist - elbow) + rng.normal(0, 0.25, 3)
+    ahead /= np.linalg.norm(ahead)
+    across = np.cross(ahead, rng.normal(0, 1, 3))
+    across /= np.linalg.norm(across)
+    pieces = [_tube(_line(SHOULDER, elbow, wrist), np.array([0.62, 0.55, 0.46, 0.46, 0.4, 0.27]), (0.0, 0.85))]
+    pieces += [_tube(*bone, (0.9, 1.0)) for bone in _hand(rng, wrist, ahead, across)]
+    starts = np.cumsum([0, *(len(points) for points, _, _ in pieces[:-1])])
+    points = np.vstack([points for points, _, _ in pieces]) * (side, 1, 1)
+    triangles = np.vstack([triangles + start for (_, triangles, _), start in zip(pieces, starts, strict=True)])
+    return Sheet(
+        points, triangles.astype(np.int32), np.vstack([uv for *_, uv in pieces]), texture, np.ones(len(points))
+    )
+
+
+def bent(shoulder: np.ndarray, wrist: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Elbow and wrist of an arm that reaches toward ``wrist``, its elbow pointing ``outward``."""
+    reach = wrist - shoulder
+    length = np.linalg.norm(reach)
+    reach, span = reach / length, np.clip(length, 1.2, 0.98 * (UPPER + FORE))
+    along = (UPPER**2 - FORE**2 + span**2) / (2 * span)
+    aside = outward - reach * (outward @ reach)
+    aside /= np.linalg.norm(aside)
+    return shoulder + along * reach + np.sqrt(max(0.0, UPPER**2 - along**2)) * aside, shoulder + span * reach
+
+
+def _line(shoulder: np.ndarray, elbow: np.ndarray, wrist: np.ndarray) -> np.ndarray:
+    """Shoulder, upper arm, and a rounded elbow on the way to the wrist, (6, 3)."""
+    return np.stack([shoulder, (shoulder + elbow) / 2, 0.88 * elbow + 0.12 * shoulder, 0.9 * elbow + 0.1 * wrist,
+                     (elbow + wrist) / 2, wrist])  # fmt: skip
+
+
+def _hand(
+    rng: np.random.Generator, wrist: np.ndarray, ahead: np.ndarray, across: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Palm, four fingers and a thumb as lines (n, 3) with radii (n,)."""
+    inward = np.cross(ahead, across)
+    bones = [(wrist + np.outer([0, 0.35, 0.85], ahead), np.array([0.24, 0.4, 0.38]))]
+    curl, spread = rng.uniform(0, 1.4), rng.uniform(0, 0.2)
+    for i in range(4):
+        root = wrist + 0.8 * ahead + (0.2 * i - 0.3) * across
+        way = ahead + spread * (i - 1.5) * across
+        knee = root + 0.4 * (np.cos(curl / 2) * way + np.sin(curl / 2) * inward)
+        bones.append(
+            (
+                np.stack([root, knee, knee + 0.4 * (np.cos(curl) * way + np.sin(curl) * inward)]),
+                np.array([0.11, 0.1, 0.075]),
+            )
+        )
+    thumb = wrist + 0.3 * ahead - 0.32 * across
+    bones.append(
+        (thumb + np.outer([0, 0.35, 0.65], 0.8 * ahead - 0.5 * across + 0.3 * inward), np.array([0.13, 0.12, 0.09]))
+    )
+    return bones
+
+
+def _tube(line: np.ndarray, radii: np.ndarray, rows: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points, triangles and uv of rings about a line (n, 3), closed at its end; rows: v at both ends."""
+    line, radii = np.vstack([line, 2 * line[-1] - line[-2]]), np.r_[radii, 0.0]
+    line[-1] = line[-2] + 0.6 * radii[-2] * (line[-1] - line[-2]) / np.linalg.norm(line[-1] - line[-2])
+    ahead = np.gradient(line, axis=0)
+    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
+    first = np.cross(ahead, (0.3, 0.2, 1.0))
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    turns = np.linspace(0, 2 * np.pi, TURNS + 1)[:, None]
+    ring = np.cos(turns)[None] * first[:, None] + np.sin(turns)[None] * np.cross(ahead, first)[:, None]
+    points = (line[:, None] + radii[:, None, None] * ring).reshape(-1, 3)
+    v, u = np.meshgrid(np.linspace(*rows, len(line)), np.linspace(0, 1, TURNS + 1), indexing="ij")
+    return points, grid_triangles(len(line), TURNS + 1), np.column_stack([u.ravel(), v.ravel()])

@@ -1,0 +1,1 @@
+"""The layout, labels and files of each original dataset, for writing."""

@@ -1,0 +1,1 @@
+"""Where the meshes of heads come from."""

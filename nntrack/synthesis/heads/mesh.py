@@ -1,0 +1,201 @@
+"""What belongs to a head besides its skin: lid and lip rims, eyeballs, teeth, mouth, ears, neck and shoulders.
+
+Frame and unit of `reference`. Every part brings its place in the texture atlas (`Patch`), as u, v in 0..1.
+"""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from nntrack.synthesis.heads.surface import CENTRE, EYE_CENTRE, EYE_RADIUS, Surface, mirrored
+
+
+class Part(IntEnum):
+    """What a vertex belongs to."""
+
+    SKIN = 0
+    RIM = 1  # the inner edge of lids and lips
+    EYE = 2
+    MOUTH = 3
+    UPPER_TEETH = 4
+    LOWER_TEETH = 5
+    EAR = 6
+    BODY = 7  # neck and shoulders
+    WORN = 8  # frames of glasses
+
+
+class Patch(NamedTuple):
+    """A rectangle of the atlas, u0, v0, u1, v1."""
+
+    u0: float
+    v0: float
+    u1: float
+    v1: float
+
+    def place(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Positions 0..1 within the patch to u, v in the atlas, (n, 2)."""
+        u, v = np.asarray(u), np.asarray(v)
+        return np.column_stack([self.u0 + u * (self.u1 - self.u0), self.v0 + v * (self.v1 - self.v0)])
+
+
+_COLLAR = 1.42  # y where clothes begin
+ATLAS = (1024, 512)  # height, width in texels
+_SPLIT, _CLOTHES = 512 / 1024, 640 / 1024
+SKIN_PATCH = Patch(0, 0, 1, _SPLIT)
+EYE_PATCH = Patch(0.0, _SPLIT, 0.25, _CLOTHES)
+PLAIN_PATCH = Patch(0.25, _SPLIT, 0.5, _CLOTHES)  # skin without features: ears, neck
+CLOTH_PATCH = Patch(0.0, _CLOTHES, 1.0, 1)
+TEETH_PATCH = Patch(0.5, _SPLIT, 0.75, _CLOTHES)
+DARK_PATCH = Patch(0.75, _SPLIT, 0.85, _CLOTHES)  # inside the mouth
+RIM_PATCH = Patch(0.85, _SPLIT, 0.92, _CLOTHES)
+SOLID_PATCH = Patch(0.93, _SPLIT, 1, _CLOTHES)  # frames of glasses, visors
+
+
+class Mesh(NamedTuple):
+    """points (n, 3), triangles (m, 3), uv (n, 2), part (n,)."""
+
+    points: np.ndarray
+    triangles: np.ndarray
+    uv: np.ndarray
+    part: np.ndarray
+
+
+def skin_uv(points: np.ndarray) -> np.ndarray:
+    """The place of skin points (n, 3) in the atlas: angle from the front outward, stretched where the face is."""
+    directions = points - CENTRE
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    angle = np.arccos(np.clip(-directions[:, 2], -1, 1))
+    length = np.maximum(np.hypot(directions[:, 0], directions[:, 1]), 1e-9)
+    reach = 0.5 * (angle / np.pi) ** 0.8 / length
+    return SKIN_PATCH.place(0.5 + reach * directions[:, 0], 0.5 + reach * directions[:, 1])
+
+
+def texel_directions(side: int) -> np.ndarray:
+    """The inverse of `skin_uv`: unit directions from `CENTRE`, (side, side, 3), of the texels of a square skin patch.
+
+    Texels beyond the back of the head repeat it.
+    """
+    axis = (np.arange(side) + 0.5) / side - 0.5
+    u, v = np.meshgrid(axis, axis)
+    reach = np.hypot(u, v)
+    angle = np.pi * np.minimum(reach / 0.5, 1) ** 1.25
+    scale = np.sin(angle) / np.maximum(reach, 1e-9)
+    return np.stack([u * scale, v * scale, -np.cos(angle)], axis=-1)
+
+
+def grid_triangles(rows: int, columns: int, wrap: bool = False) -> np.ndarray:
+    """Two triangles for each cell of a grid of vertices in row order; ``wrap`` joins the last column to the first."""
+    index = np.arange(rows * columns).reshape(rows, columns)
+    if wrap:
+        index = np.concatenate([index, index[:, :1]], axis=1)
+    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
+    return np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
+
+
+def merge(meshes: Sequence[Mesh]) -> Mesh:
+    """One mesh of several."""
+    starts = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
+    triangles = [mesh.triangles + start for mesh, start in zip(meshes, starts, strict=True)]
+    columns = zip(*((m.points, m.uv, m.part) for m in meshes), strict=True)
+    points, uv, part = (np.concatenate(column) for column in columns)
+    return Mesh(points, np.concatenate(triangles).astype(np.int32), uv, part)
+
+
+def skin(surface: Surface) -> Mesh:
+    """The neutral surface itself."""
+    return Mesh(surface.points, surface.triangles, skin_uv(surface.points), np.full(len(surface.points), Part.SKIN))
+
+
+def rim(loop: np.ndarray, depth: float, dark: float) -> Mesh:
+    """The edge (n, 3) of an opening folded inward by ``depth``, so that lids and lips have a thickness."""
+    middle = loop.mean(axis=0)
+    inner = middle + (loop - middle) * (1.0, 0.97, 1.0) + (0, 0, depth)
+    points = np.vstack([loop, inner])
+    uv = RIM_PATCH.place(np.full(len(points), 0.5), np.r_[np.full(len(loop), 0.2), np.full(len(loop), dark)])
+    return Mesh(points, grid_triangles(2, len(loop), wrap=True), uv, np.full(len(points), Part.RIM))
+
+
+def eyeball(side: int) -> Mesh:
+    """The front of an eyeball; side -1 the subject's right, 1 the left. The patch shows it as seen from the front."""
+    angles, turns = np.linspace(0, 1.75, 13), np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    angle, turn = (a.ravel() for a in np.meshgrid(angles, turns, indexing="ij"))
+    unit = np.column_stack([np.sin(angle) * np.cos(turn), np.sin(angle) * np.sin(turn), -np.cos(angle)])
+    points = EYE_CENTRE * (-side, 1, 1) + EYE_RADIUS * unit
+    uv = EYE_PATCH.place(0.5 + angle / 4 * np.cos(turn), 0.5 + angle / 4 * np.sin(turn))
+    return Mesh(points, grid_triangles(len(angles), len(turns), wrap=True), uv, np.full(len(points), Part.EYE))
+
+
+def teeth(upper: bool) -> Mesh:
+    """One row of teeth, a curved strip behind the lips."""
+    u, v = (a.ravel() for a in np.meshgrid(np.linspace(0, 1, 17), np.linspace(0, 1, 4)))
+    x = 0.46 * (u - 0.5)
+    y = 0.575 + 0.095 * v - 0.25 * x * x if upper else 0.668 + 0.08 * v - 0.1 * x * x
+    z = (-0.135 if upper else -0.115) + 2.6 * x * x
+    uv = TEETH_PATCH.place(u, v / 2 if upper else 0.5 + v / 2)
+    part = Part.UPPER_TEETH if upper else Part.LOWER_TEETH
+    return Mesh(np.column_stack([x, y, z]), grid_triangles(4, 17), uv, np.full(len(x), part))
+
+
+def mouth() -> Mesh:
+    """The dark behind the teeth: a sheet inside the head, wide enough for an open jaw."""
+    u, v = (a.ravel() for a in np.meshgrid(np.linspace(0, 1, 7), np.linspace(0, 1, 7)))
+    x, y = 0.5 * (u - 0.5), 0.5 + 0.5 * v
+    points = np.column_stack([x, y, 0.02 + 1.2 * x * x])
+    uv = DARK_PATCH.place(0.2 + 0.6 * u, 0.2 + 0.6 * v)
+    return Mesh(points, grid_triangles(7, 7), uv, np.full(len(x), Part.MOUTH))
+
+
+def ear(side: int) -> Mesh:
+    """An ear: a curled disc with rim and hollow, standing off the side of the head."""
+    rings, turns = np.linspace(0, 1, 9), np.linspace(0, 2 * np.pi, 26, endpoint=False)
+    ring, turn = (a.ravel() for a in np.meshgrid(rings, turns, indexing="ij"))
+    back, up = np.cos(turn), np.sin(turn)
+    # wider above, a lobe below; along: backward, height: upward
+    width = 0.165 * (1 + 0.28 * up) * np.where(back < 0, 0.75, 1.1)
+    along, height = ring * back * width, ring * up * 0.31
+    relief = 0.05 * np.exp(-(((ring - 0.86) / 0.13) ** 2)) * (back > -0.75) - 0.05 * np.exp(-((ring / 0.42) ** 2))
+    relief += 0.025 * np.exp(-(((ring - 0.55) / 0.1) ** 2)) * (back > -0.3)
+    relief -= 0.06 * (ring > 0.97)
+    out = 0.02 + 0.3 * (along + 0.12) + relief
+    lean = 0.18  # radians, the top leans backward
+    z = 0.86 + np.cos(lean) * along + np.sin(lean) * height
+    y = 0.11 + np.sin(lean) * along - np.cos(lean) * height
+    points = np.column_stack([0.715 + out, y, z])
+    points = points if side > 0 else mirrored(points)
+    uv = PLAIN_PATCH.place(0.5 + 0.4 * ring * back, 0.5 + 0.4 * ring * up)
+    return Mesh(points, grid_triangles(len(rings), len(turns), wrap=True), uv, np.full(len(points), Part.EAR))
+
+
+def body() -> Mesh:
+    """Neck and shoulders: rings from inside the head downward. v of the cloth patch begins at the collar."""
+    # y, half width, half depth, z of the middle
+    table = np.array(
+        [
+            (0.45, 0.52, 0.42, 0.98), (0.85, 0.585, 0.50, 0.99), (1.12, 0.59, 0.53, 1.03), (1.38, 0.62, 0.55, 1.08),
+            (1.56, 0.74, 0.60, 1.12), (1.70, 1.02, 0.68, 1.15), (1.83, 1.42, 0.76, 1.15), (1.98, 1.80, 0.86, 1.14),
+            (2.20, 2.05, 0.95, 1.12), (2.60, 2.20, 1.08, 1.08), (3.30, 2.20, 1.15, 1.05), (5.0, 2.10, 1.15, 1.05),
+            (7.5, 2.00, 1.10, 1.05), (11.0, 2.10, 1.15, 1.05),
+        ]
+    )  # fmt: skip
+    return merge([_rings(table, 0.45, _COLLAR, PLAIN_PATCH), _rings(table, _COLLAR, 11.0, CLOTH_PATCH)])
+
+
+def _rings(table: np.ndarray, top: float, bottom: float, patch: Patch) -> Mesh:
+    """The body between two heights, smooth through the rows of ``table``."""
+    first, last = np.interp([top, bottom], table[:, 0], np.arange(len(table)))
+    rows = np.linspace(first, last, 18)
+    y, wide, deep, middle = (CubicSpline(np.arange(len(table)), table[:, i])(rows)[:, None] for i in range(4))
+    turns = np.linspace(0, 2 * np.pi, 37)[None]
+    # rounded boxes for the shoulders, ellipses for the neck; the collar hangs lower in front
+    power = np.clip((y - 1.45) * 0.5, 0, 0.25)
+    x = wide * np.sign(np.sin(turns)) * np.abs(np.sin(turns)) ** (1 - power)
+    z = middle - deep * np.sign(np.cos(turns)) * np.abs(np.cos(turns)) ** (1 - power)
+    sag = 0.16 * np.clip((y - 1.15) / 0.25, 0, 1) * np.cos(turns)
+    points = np.stack([x, y + sag, z], axis=-1).reshape(-1, 3)
+    # what is near the face is shown the larger
+    share = np.broadcast_to(np.clip((y - top) / (bottom - top), 0, 1), x.shape).ravel()
+    uv = patch.place(0.5 + 0.46 * points[:, 0] / np.abs(points[:, 0]).max(), 0.04 + 0.9 * np.sqrt(share))
+    return Mesh(points, grid_triangles(*x.shape), uv, np.full(len(points), Part.BODY))

@@ -1,0 +1,227 @@
+"""A head made of scans, a `heads.HeadModel`: FaceKit's meshes in our posture, cut down to what is seen.
+
+Frame and unit of `reference`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nntrack.geometry import landmarks
+from nntrack.synthesis.heads import facekit, scan_fit
+from nntrack.synthesis.heads import mesh as parts
+from nntrack.synthesis.heads.mesh import Mesh, Part
+from nntrack.synthesis.heads.surface import EYE_RADIUS, SKULL_MIDDLE
+
+_LOWEST = 1.8  # y; the skin below is under the clothes
+_DEEP = 0.3  # z; what of the mouth lies behind is not seen
+# (name, how often, least and most): what faces do most, besides any mode now and then
+_FREQUENT = (("mouthSmile", 0.35, 0.15, 0.9), ("eyeSquint", 0.2, 0.1, 0.8))
+
+
+class ScannedHead(NamedTuple):
+    """See `heads.HeadModel`; n vertices, s of them skin.
+
+    identity (k, n, 3), expression (e, n, 3): displacements at weight 1; names (e,) of the expressions.
+    """
+
+    mesh: Mesh
+    landmarks: np.ndarray
+    placed: np.ndarray
+    grows: np.ndarray
+    occlusion: np.ndarray
+    neck: np.ndarray
+    identity: np.ndarray
+    expression: np.ndarray
+    names: tuple[str, ...]
+
+    @property
+    def at_rest(self) -> np.ndarray:
+        """The expression of a face at rest (e,)."""
+        return np.zeros(len(self.names))
+
+    def skull(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How much larger than the built-in neutral skull that of a head at rest is (3,), and its middle (3,)."""
+        chosen = (self.placed[:, 1] < -0.1) & (self.grows > 0.5)
+        own, built_in = rest[: len(chosen)][chosen], self.placed[chosen]
+        larger = np.ptp(own, axis=0) / np.ptp(built_in, axis=0)
+        return larger, _middle(own) + larger * (SKULL_MIDDLE - _middle(built_in))
+
+    def draw_identity(self, rng: np.random.Generator) -> np.ndarray:
+        """The vertices (n, 3) of a random person's head at rest: modes, lengths along the axes, and the shoulders.
+
+        The modes' change of size is taken out: from a picture nobody can tell a large head from a near one, and those
+        who annotated real pictures could not either.
+        """
+        weights = np.clip(rng.normal(size=len(self.identity)), -2.5, 2.5)
+        points = self.mesh.points + np.tensordot(weights.astype(np.float32), self.identity, axes=1)
+        own, neutral = (p[self.landmarks] - p[self.landmarks].mean(axis=0) for p in (points, self.mesh.points))
+        points = points * (np.sum(neutral * neutral) / np.sum(own * neutral))
+        points = points * (1 + np.clip(rng.normal(size=3), -2, 2) * 0.03)
+        build = np.clip(rng.normal(1.0, 0.1), 0.8, 1.25)  # width and depth of neck and shoulders
+        points = points * (1 + (build - 1) * self.neck[:, None] * (1, 0, 1))
+        return points - points[self.landmarks[list(landmarks.EYE_CORNERS)]].mean(axis=0)
+
+    def draw_expression(self, rng: np.random.Generator) -> np.ndarray:
+        """A random expression (e,): often nearly at rest, sometimes strong; both sides of a face mostly agree."""
+        weights = dict.fromkeys(self.names, 0.0)
+        for name in rng.choice(self.names, rng.integers(0, 4)) if self.names else ():
+            strength, alike = rng.uniform(0.1, 0.9), rng.random() < 0.7
+            for side in (name, _partner(name)) if alike else (name,):
+                weights[side] = strength
+        for name, share, low, high in _FREQUENT:
+            if rng.random() < share:
+                weights |= _both(name, rng.uniform(low, high) + rng.normal(0, 0.04, 2))
+        smile = max(0.0, weights.get("mouthSmile_L", 0.0))
+        if rng.random() < 0.6:  # a smile may reach the eyes
+            weights |= _both("eyeSquint", np.full(2, smile * rng.uniform(0.2, 1.1)))
+        screwed_up = rng.random() < 0.1  # against the sun, in pain, in laughter
+        if screwed_up:
+            for name in ("browDown", "eyeSquint", "noseSneer"):
+                weights |= _both(name, rng.uniform(0.4, 1.1) + rng.normal(0, 0.04, 2))
+        weights["jawOpen"] = rng.choice([0.0, rng.uniform(0.01, 0.15), rng.uniform(0.1, 0.8)], p=[0.4, 0.35, 0.25])
+        lids = np.full(2, rng.uniform(-0.15, 0.35) if rng.random() < 0.88 else rng.uniform(0.35, 1.0))
+        if screwed_up:
+            lids = np.full(2, rng.uniform(0.1, 0.9))
+        if rng.random() < 0.05:  # a wink
+            lids[rng.integers(2)] = rng.uniform(0, 1)
+        weights |= _both("eyeBlink", lids)
+        return np.array([weights[name] for name in self.names])
+
+    def express(self, rest: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """The vertices (n, 3) of a head at rest with an expression."""
+        used = np.flatnonzero(expression)
+        return rest + np.tensordot(expression[used].astype(np.float32), self.expression[used], axes=1)
+
+
+class _Piece(NamedTuple):
+    """A part of the mesh, and its vertices' indices among the scan's."""
+
+    mesh: Mesh
+    source: np.ndarray
+
+
+def load(folder: Path) -> ScannedHead:
+    """The head of a folder in FaceKit's layout. Raises FileNotFoundError or ValueError as `facekit.read` does."""
+    scans = facekit.read(folder)
+    matrix, shift = scan_fit.align(scans.neutral[facekit.LANDMARKS])
+    points = scans.neutral @ matrix.T + shift
+    marks = scan_fit.with_contour(facekit.LANDMARKS, points[: facekit.SKIN.stop])
+    placed = scan_fit.place(points[: facekit.SKIN.stop], points[marks])
+    ears = scan_fit.find_ears(placed)
+    clothes = _clothes()
+    points[: facekit.SKIN.stop] = scan_fit.tuck_in(points[: facekit.SKIN.stop], clothes.points)
+    pieces = _pieces(points, scans.triangles, placed.surface, ears)
+    source = np.concatenate([piece.source for piece in pieces])
+    mesh = parts.merge([*(piece.mesh for piece in pieces), clothes])
+    skin = pieces[0].source
+    # skin that is tucked in must stay there, and so must clothes
+    free = np.where(source < facekit.SKIN.stop, 1 - np.clip((points[source, 1] - 1.15) / 0.3, 0, 1), 1)
+    free = np.r_[free, np.zeros(len(clothes.points))]
+    source = np.r_[source, np.zeros(len(clothes.points), int)]
+    return ScannedHead(
+        mesh,
+        np.searchsorted(skin, marks),
+        placed.surface[skin],
+        scan_fit.hair_freedom(points[skin], points[: facekit.SKIN.stop][ears]),
+        scan_fit.occlusion(mesh),
+        scan_fit.neck_share(mesh),
+        _moves(list(scans.identities), source, free, matrix),
+        _moves(list(scans.expressions.values()), source, free, matrix),
+        tuple(scans.expressions),
+    )
+
+
+def _moves(fields: list[np.ndarray], source: np.ndarray, free: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Modes of the files, as displacements (k, n, 3) float32 of the mesh's vertices, which are ``free`` by degrees."""
+    moves = np.zeros((len(fields), len(source), 3), np.float32)
+    for move, field in zip(moves, fields, strict=True):
+        move[:] = free[:, None] * (field[source] @ matrix.T)
+    return moves
+
+
+def _pieces(points: np.ndarray, triangles: np.ndarray, surface: np.ndarray, ears: np.ndarray) -> list[_Piece]:
+    """Skin first; then ears, which the atlas shows as plain skin, eye sockets, mouth, teeth and eyeballs."""
+    of_skin = (triangles < facekit.SKIN.stop).all(axis=1)
+    of_ears = np.zeros(len(triangles), bool)
+    of_ears[of_skin] = ears[triangles[of_skin]].all(axis=1)
+    shown = of_skin & ~of_ears & (points[triangles, 1] < _LOWEST).all(axis=1)
+    gums, teeth = (_front(points, _within(triangles, which)) for which in (facekit.GUMS, facekit.TEETH))
+    pieces = [
+        _cut(points, triangles[shown], Part.SKIN, lambda source: parts.skin_uv(surface[source])),
+        _cut(points, triangles[of_ears], Part.EAR, lambda source: _spread(points[source], parts.PLAIN_PATCH)),
+        _cut(points, _within(triangles, facekit.SOCKETS), Part.RIM, lambda source: _spot(source, parts.RIM_PATCH)),
+        _cut(points, _within(triangles, facekit.MOUTH), Part.MOUTH, lambda source: _spot(source, parts.DARK_PATCH)),
+        _cut(points, gums, Part.MOUTH, lambda source: _spot(source, parts.RIM_PATCH)),
+        _cut(points, teeth, Part.UPPER_TEETH, lambda source: _spot(source, parts.TEETH_PATCH)),
+    ]
+    return [*pieces, *(_eyeball(points, triangles, which) for which in (facekit.RIGHT_EYE, facekit.LEFT_EYE))]
+
+
+def _cut(points: np.ndarray, triangles: np.ndarray, part: Part, uv: Callable[[np.ndarray], np.ndarray]) -> _Piece:
+    source, local = np.unique(triangles, return_inverse=True)
+    mesh = Mesh(points[source], local.reshape(-1, 3).astype(np.int32), uv(source), np.full(len(source), part))
+    return _Piece(mesh, source)
+
+
+def _within(triangles: np.ndarray, which: range) -> np.ndarray:
+    return triangles[((triangles >= which.start) & (triangles < which.stop)).all(axis=1)]
+
+
+def _front(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    return triangles[(points[triangles, 2] < _DEEP).all(axis=1)]
+
+
+def _eyeball(points: np.ndarray, triangles: np.ndarray, which: range) -> _Piece:
+    """The front of an eyeball, textured as `parts.eyeball`; a larger ball has an iris of the same size."""
+    ball = points[which.start : which.stop]
+    # the sphere through its vertices, by least squares
+    solution = np.linalg.lstsq(np.column_stack([2 * ball, np.ones(len(ball))]), np.sum(ball * ball, axis=1))[0]
+    centre = solution[:3]
+    radius = np.sqrt(solution[3] + centre @ centre)
+
+    def uv(source: np.ndarray) -> np.ndarray:
+        offset = points[source] - centre
+        offset = offset / np.linalg.norm(offset, axis=1, keepdims=True)
+        flat = np.maximum(np.hypot(offset[:, 0], offset[:, 1]), 1e-9)
+        reach = np.arccos(np.clip(-offset[:, 2], -1, 1)) * radius / EYE_RADIUS / 4 / flat
+        return parts.EYE_PATCH.place(*np.clip(0.5 + reach[:, None] * offset[:, :2], 0.01, 0.99).T)
+
+    own = _within(triangles, which)
+    return _cut(points, own[(points[own, 2] < centre[2] + 0.2 * radius).all(axis=1)], Part.EYE, uv)
+
+
+def _spot(source: np.ndarray, patch: parts.Patch) -> np.ndarray:
+    return patch.place(np.full(len(source), 0.47), np.full(len(source), 0.4))
+
+
+def _spread(points: np.ndarray, patch: parts.Patch) -> np.ndarray:
+    """From the side, over 0.8 head radii."""
+    return patch.place(*np.clip(0.5 + (points[:, [2, 1]] - (0.85, 0.1)) / 0.8, 0.02, 0.98).T)
+
+
+def _clothes() -> Mesh:
+    """The built-in body without its neck."""
+    body = parts.body()
+    u0, v0, u1, v1 = parts.PLAIN_PATCH
+    neck = np.all((body.uv > (u0, v0)) & (body.uv < (u1, v1)), axis=1)
+    kept = body.triangles[~neck[body.triangles].all(axis=1)]
+    source, local = np.unique(kept, return_inverse=True)
+    points = body.points[source] - (0, 0, 0.08)  # scanned people hold their heads less far forward
+    return Mesh(points, local.reshape(-1, 3).astype(np.int32), body.uv[source], body.part[source])
+
+
+def _both(name: str, strength: np.ndarray) -> dict[str, float]:
+    """A mode of both sides; strength (2,): the subject's right and left."""
+    return {f"{name}_R": strength[0], f"{name}_L": strength[1]}
+
+
+def _partner(name: str) -> str:
+    """The same mode on the other side of the face; itself where it has no side."""
+    return name[:-1] + {"L": "R", "R": "L"}[name[-1]] if name.endswith(("_L", "_R")) else name
+
+
+def _middle(points: np.ndarray) -> np.ndarray:
+    return (points.min(axis=0) + points.max(axis=0)) / 2

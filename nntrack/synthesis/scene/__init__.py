@@ -1,0 +1,1 @@
+"""What is behind a head and in front of it."""

@@ -1,0 +1,94 @@
+"""Draws the synthetic archives: heads of the pipeline's own, in the originals' layout, annotated as the originals are.
+
+Every picture depends on (seed, archive, number) alone, so the bytes are the same whatever the number of workers.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from nntrack.config import Synthesize
+from nntrack.data import images
+from nntrack.files import replacing
+from nntrack.readers import fingerprints
+from nntrack.readers._parallel import in_order, one_thread
+from nntrack.synthesis.archives import biwi, formats, w300lp, widerface, ytfaces
+from nntrack.synthesis.archives.formats import ZipWriter
+from nntrack.synthesis.heads import load
+
+SHEET = 40  # pictures on a contact sheet
+_COLUMNS, _TILE = 8, 160  # px, height of a picture on it
+
+Members = list[tuple[str, bytes]]  # path in the archive (its first part is a zip's name, where there are several), data
+
+
+class Plan(NamedTuple):
+    """One archive. draw: (seed, task) to members and one picture to show. path: in the folder of archives."""
+
+    dataset: str
+    path: str
+    draw: Callable[[int, int], tuple[Members, np.ndarray]]
+    tasks: int
+    write: Callable[[Path, Iterator[Members]], None]
+
+
+def plans(sizes: Synthesize) -> list[Plan]:
+    """What is drawn, and how much."""
+    head = sizes.head
+    wide = partial(w300lp.w300lp, sizes.views)
+    return [
+        Plan("aflw2k", "AFLW2000-3D.zip", partial(w300lp.aflw2k, head=head), sizes.aflw2k, _write_zip),
+        Plan("300wlp", "300W-LP.zip", partial(wide, head=head), sizes.photos_300wlp, _write_zip),
+        Plan("ytfaces", "YTFaces", partial(ytfaces.draw, sizes.frames, head=head), sizes.clips, ytfaces.write),
+        Plan("widerface", "wider_faces", partial(widerface.draw, head=head), sizes.widerface, widerface.write),
+        Plan("biwi", "BIWI", partial(biwi.draw, head=head), sizes.biwi, biwi.write),
+    ]
+
+
+def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None = None) -> None:
+    """Write the archives, their marks and contact sheets (``sheets/<dataset>.jpg``) into ``folder``.
+
+    workers: processes, None for one per core. Raises FileNotFoundError or ValueError if the head model cannot be read.
+    """
+    with one_thread():  # as workers have it that are not forked, and so load it again
+        load.load(sizes.head)  # before they start, so that errors are told once
+    for plan in plans(sizes):
+        shown: list[np.ndarray] = []
+        with replacing(folder / plan.path) as partial_path:
+            plan.write(partial_path, _drawn(plan, seed, workers, shown))
+        fingerprints.write_mark(folder / plan.path)
+        height, width = shown[0].shape[:2]
+        sheet = images.contact_sheet(shown, _COLUMNS, (_TILE, round(_TILE * width / height)))
+        with replacing(folder / "sheets" / f"{plan.dataset}.jpg") as partial_path:
+            partial_path.write_bytes(formats.jpeg(sheet, 95))
+
+
+def _drawn(plan: Plan, seed: int, workers: int | None, shown: list[np.ndarray]) -> Iterator[Members]:
+    """Members task by task; the first pictures are kept in ``shown``."""
+    numbers = range(plan.tasks)
+    chunks = [numbers[i : i + 4] for i in range(0, plan.tasks, 4)]
+    with tqdm(total=plan.tasks, desc=f"drawing {plan.path}", mininterval=1.0) as bar:
+        for results in in_order(_draw_chunk, (plan.draw, seed), chunks, workers):
+            for members, picture in results:
+                if len(shown) < SHEET:
+                    shown.append(picture)
+                bar.update()
+                yield members
+
+
+def _draw_chunk(
+    context: tuple[Callable[[int, int], tuple[Members, np.ndarray]], int], numbers: Sequence[int]
+) -> list[tuple[Members, np.ndarray]]:
+    draw, seed = context
+    return [draw(seed, number) for number in numbers]
+
+
+def _write_zip(path: Path, parts: Iterator[Members]) -> None:
+    with ZipWriter(path) as archive:
+        for members in parts:
+            for name, data in members:
+                archive.add(name, data)

@@ -1,0 +1,1 @@
+"""How the networks are trained: batches, augmentation, optimizer, loop, checkpoints, several devices."""

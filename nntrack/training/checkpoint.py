@@ -1,0 +1,177 @@
+"""A training's checkpoint: all it takes to go on after any end, a killed process included, as if there had been none.
+
+It is kept in ``<folder>/<digest>/``, where the digest is of everything that decides the result, so that a checkpoint of
+other parameters, inputs or code is never taken for one's own. The file is a checksum and what ``torch.save`` makes of
+tensors and plain values; no code is run in reading it.
+"""
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from nntrack import config
+from nntrack.files import replacing
+
+NAME = "checkpoint"
+EVERY = 10.0  # seconds between two checkpoints, at least
+SHARE = 0.01  # of the time may go into writing them: a slow disk gets fewer
+
+
+class Stateful(Protocol):
+    """What has a state of plain values and tensors, as nets and optimisers do."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Take on a state."""
+
+
+Parts = Mapping[str, Stateful]
+
+
+def digest(values: Any, files: Iterable[str | os.PathLike[str]]) -> str:
+    """Of JSON-like ``values`` and ``files`` that a training depends on, of libraries and of the project's code in use.
+
+    A file is taken to be the same if size and time of last change are: gigabytes are not read at every start.
+    """
+    libraries = [library.__version__ for library in (torch, np, cv2)]
+    facts = {"values": values, "files": [_identity(path) for path in files], "libraries": libraries}
+    return config.digest(facts | {"code": _code()})
+
+
+class Checkpoint:
+    """The last good state of the training whose digest is ``key``; ``parts`` are always the same objects, by name.
+
+    There is no lock: a file is only ever replaced whole, and processes of one digest write the same states. If one
+    takes another's folder away, that one writes it again.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], key: str) -> None:
+        self.path = Path(folder) / key / NAME
+        self._step = 0
+        self._written = time.monotonic()
+        self._cost = 0.0
+        self._failed = False
+
+    def restore(self, parts: Parts, first: Callable[[Callable[[], Any]], Any] = lambda ask: ask()) -> int:
+        """Bring ``parts`` to the checkpoint's state; returns the step after which it was written, 0 without one.
+
+        What other trainings left in the folder is removed.
+        first: makes one of several processes look at the folder, and gives what it finds to all.
+        """
+        state = first(self._find)
+        if state is None:
+            return 0
+        for name, part in parts.items():
+            part.load_state_dict(state["parts"][name])
+        self._step = state["step"]
+        return self._step
+
+    def due(self) -> bool:
+        """Whether it is time for the next. When it is written does not influence what is learnt."""
+        return time.monotonic() - self._written >= max(EVERY, self._cost / SHARE)
+
+    def save(self, step: int, parts: Parts) -> None:
+        """Replace the checkpoint by the state after ``step``, unless a number in it is not finite.
+
+        If it cannot be written, a line says so, once, and the one before stays.
+        """
+        begun = time.monotonic()
+        state = {"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}
+        if finite(state):
+            try:
+                self._write(state)
+                self._step, self._failed = step, False
+            except OSError as error:
+                if not self._failed:
+                    _warn(f"{self.path} could not be written ({error.strerror or error}); going on. {self.told()}")
+                self._failed = True
+        self._written = time.monotonic()
+        self._cost = self._written - begun
+
+    def told(self) -> str:
+        """A sentence on where training could go on from."""
+        if not self._step:
+            return "There is no checkpoint"
+        return f"The last good checkpoint is that of step {self._step}, {self.path}"
+
+    def remove(self) -> None:
+        """Take the checkpoint away, now that what came of it is safe, and the folder if nothing else is in it."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
+        with suppress(OSError):
+            self.path.parents[1].rmdir()
+
+    def _find(self) -> dict[str, Any] | None:
+        self._tidy()
+        state = self._read()
+        if state is not None:
+            tqdm.write(f"going on after step {state['step']}, from {self.path}")
+        return state
+
+    def _tidy(self) -> None:
+        own = self.path.parent
+        others = [path for path in own.parent.glob("*") if re.fullmatch("[0-9a-f]{16}", path.name) and path != own]
+        for path in others:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            _warn(f"{self.path} cannot be read ({error.strerror or error}); training starts afresh")
+            return None
+        size = hashlib.sha256().digest_size
+        if hashlib.sha256(data[size:]).digest() != data[:size]:
+            _warn(f"{self.path} is damaged; training starts afresh")
+            return None
+        return torch.load(io.BytesIO(data[size:]), map_location="cpu", weights_only=True)
+
+    def _write(self, state: dict[str, Any]) -> None:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        data = buffer.getbuffer()
+        with replacing(self.path) as partial, open(partial, "wb") as stream:
+            stream.write(hashlib.sha256(data).digest())
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())  # or the name could outlive a power cut and the content not
+
+
+def finite(state: Any) -> bool:
+    """Whether all numbers of all tensors are: from others no training recovers."""
+    if isinstance(state, torch.Tensor):
+        return not state.is_floating_point() or bool(torch.isfinite(state).all())
+    if isinstance(state, dict):
+        return all(map(finite, state.values()))
+    return not isinstance(state, list | tuple) or all(map(finite, state))
+
+
+def _identity(path: str | os.PathLike[str]) -> tuple[str, int, int]:
+    found = os.stat(path)
+    return Path(path).name, found.st_size, found.st_mtime_ns
+
+
+def _code() -> dict[str, str]:
+    """Module to hash of its file, for all of the project's that are loaded."""
+    ours = {name: module.__file__ for name, module in sys.modules.items() if f"{name}.".startswith("nntrack.")}
+    return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in ours.items() if file}
+
+
+def _warn(text: str) -> None:
+    tqdm.write(f"warning: {text}", file=sys.stderr)

@@ -1,0 +1,181 @@
+"""What a training keeps of its way: losses not yet looked at, means not yet logged, the curves, the best weights.
+
+All can be restored.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from dvclive.live import Live
+from torch import nn
+
+from nntrack.training.dataset import Batch, Mixture
+
+EXPLODED = 1000.0  # times what the loss was at the first step (or 1): no training comes back from there ...
+PATIENCE = 20  # ... if so many steps in a row are; a single one may be an outlier, whose gradient is clipped
+
+
+class Watch:
+    """Looks at losses some steps late: reading one at every step would keep an accelerator waiting."""
+
+    def __init__(self, train: Mixture, gather: Callable[[Any], list[Any]] = lambda value: [value]) -> None:
+        """gather: what the processes that train together each have; the loss is the mean of theirs."""
+        self._train = train
+        self._gather = gather
+        self._pending: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+        self._limit: float | None = None
+        self._high = 0  # steps in a row
+
+    def add(self, step: int, loss: torch.Tensor, index: torch.Tensor) -> None:
+        """Remember a step's loss and its samples' numbers, of all processes in order."""
+        self._pending.append((step, loss, index))
+
+    def check(self) -> None:
+        """Look at all that was added. Raises ValueError, naming step and samples, if it is no number or exploded."""
+        if not self._pending:
+            return
+        own = torch.stack([loss for _, loss, _ in self._pending]).tolist()
+        losses = torch.tensor(self._gather(own))  # (processes, steps)
+        for (step, _, index), shares in zip(self._pending, losses.unbind(1), strict=True):
+            value = shares.mean().item()
+            if self._limit is None:
+                self._limit = EXPLODED * max(1.0, value)
+            self._high = self._high + 1 if value > self._limit else 0
+            if not math.isfinite(value) or self._high == PATIENCE:
+                suspects = index.view(len(shares), -1)[~(shares <= self._limit)]  # not a number: neither
+                names = ", ".join(self._train.names(suspects.flatten()))
+                raise ValueError(
+                    f"the loss became {value:.6g} at step {step}; lower the learning rate, or look at the samples of "
+                    f"its batch: {names}"
+                )
+        self._pending.clear()
+
+    @property
+    def calm(self) -> bool:
+        """Whether the last loss that was looked at was no higher than it should be."""
+        return self._high == 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What later checks depend on, once `check` was called and all is calm."""
+        return {"limit": self._limit}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Watch on from there."""
+        self._limit = state["limit"]
+
+
+class Recent:
+    """Means of a step's figures since they were last taken, for a single batch's say little about the net.
+
+    They are summed where they are: reading one at every step would keep an accelerator waiting.
+    """
+
+    def __init__(self, mean: Callable[[torch.Tensor], torch.Tensor] = lambda figures: figures) -> None:
+        """mean: of what the processes that train together each have."""
+        self._mean = mean
+        self._names: list[str] = []
+        self._sums: torch.Tensor | None = None
+        self._steps = 0
+
+    @torch.no_grad()
+    def add(self, figures: Mapping[str, torch.Tensor]) -> None:
+        """Take in a step's figures, numbers, of the same names every time."""
+        self._names = list(figures)
+        values = torch.stack(list(figures.values()))
+        self._sums = values if self._sums is None else self._sums.to(values.device) + values
+        self._steps += 1
+
+    def take(self) -> dict[str, float]:
+        """The means of the steps that were added, none without any; what is added next begins anew."""
+        if self._sums is None:
+            return {}
+        means = self._mean(self._sums / self._steps).tolist()
+        self._sums, self._steps = None, 0
+        return dict(zip(self._names, means, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was added since."""
+        return {"sums": self._sums, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Add on to that."""
+        self._sums, self._steps = state["sums"], state["steps"]
+
+
+@contextmanager
+def opened(folder: str | os.PathLike[str] | None) -> Iterator[Live | None]:
+    """A context in which dvclive writes to ``folder``; without one there is nothing to write to."""
+    if folder is None:
+        yield None
+        return
+    try:
+        with Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
+            yield live
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # a full disk's names no file
+        raise OSError(error.errno, os.strerror(error.errno), os.fspath(folder)) from error
+
+
+class Curves:
+    """Figures on their way into dvclive's files, remembered so that the same files can be written again."""
+
+    def __init__(self, live: Live | None) -> None:
+        """live: None in a process that writes nothing."""
+        self._live = live
+        self._rows: list[tuple[int, dict[str, float]]] = []
+
+    def log(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        """Add the values of one step as ``kind``/<name>."""
+        self._add(step, {f"{kind}/{name}": round(value, 6) for name, value in values.items()})
+
+    def _add(self, step: int, row: dict[str, float]) -> None:
+        self._rows.append((step, row))
+        if self._live is None:
+            return
+        self._live.step = step
+        for name, value in row.items():
+            self._live.log_metric(name, value)
+        # after every row: what stands where in dvclive's summary depends on it
+        self._live.sync()  # type: ignore[no-untyped-call]  # dvclive gives it no types
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that was logged."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Log it all again, into files that are still empty."""
+        for step, row in state["rows"]:
+            self._add(step, row)
+
+
+@dataclass
+class Best:
+    """The weights with the lowest score so far: a state dict on the CPU, None before the first."""
+
+    weights: Batch | None = None
+    score: float = float("inf")
+
+    def offer(self, score: float, net: nn.Module) -> None:
+        """Take the net's weights if they are better."""
+        if score < self.score:
+            self.score, self.weights = score, weights(net)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Score and weights."""
+        return {"score": self.score, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take score and weights as they are."""
+        self.score, self.weights = state["score"], state["weights"]
+
+
+def weights(net: nn.Module) -> Batch:
+    """A copy of a net's state dict, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}

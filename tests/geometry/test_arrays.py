@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+import torch
+
+from nntrack.geometry.arrays import beside
+
+VALUES = ((1, 2, 3), (4, 5, 6))
+
+
+@pytest.mark.parametrize("array", [np.zeros(2, np.float32), np.zeros(2), torch.zeros(2), torch.zeros(2).double()])
+def test_a_constant_is_like_what_it_stands_beside(array):
+    found = beside(array, VALUES)
+    assert type(found) is type(array)
+    assert found.dtype == array.dtype
+    assert found.tolist() == [list(row) for row in VALUES]
+
+
+def test_it_is_made_once_for_each_device_and_dtype():
+    here, there = torch.zeros(2), torch.zeros(2, device="meta")
+    assert beside(here, VALUES) is beside(torch.ones(5), VALUES)
+    assert beside(there, VALUES) is beside(there, VALUES)
+    assert beside(there, VALUES).device == there.device
+    assert beside(here, VALUES, torch.int64).dtype == torch.int64
+    assert beside(here, VALUES).dtype == torch.float32

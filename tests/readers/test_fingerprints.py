@@ -1,0 +1,69 @@
+import pytest
+
+from nntrack.readers.fingerprints import describe, mark_path, write_mark, write_marks
+from tests import archives
+
+NAMES = ["AFLW2000-3D.zip", "300W-LP.zip"]
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    archives.aflw2k(rng).write(tmp_path / NAMES[0])
+    archives.w300lp(rng).write(tmp_path / NAMES[1])
+    return tmp_path
+
+
+def test_the_same_archive_gives_the_same_mark(folder):
+    first = write_mark(folder / NAMES[0]).read_bytes()
+    assert write_mark(folder / NAMES[0]).read_bytes() == first
+    assert b"archive: AFLW2000-3D.zip\n" in first and b"sha256: " in first and b"\r" not in first
+    assert len(first) < 200
+
+
+def test_another_archive_gives_another_mark(folder, rng):
+    first = write_mark(folder / NAMES[0]).read_text()
+    archives.aflw2k(rng, 4).write(folder / NAMES[0])
+    assert write_mark(folder / NAMES[0]).read_text() != first
+
+
+def test_the_basel_model_beside_it_counts(folder):
+    marks = [write_mark(folder / NAMES[1]).read_text()]
+    for data in (b"1", b"2"):
+        (folder / "bfm_noneck_v3.pkl").write_bytes(data)
+        marks.append(write_mark(folder / NAMES[1]).read_text())
+    assert len(set(marks)) == 3
+
+
+def test_boxes_in_the_folder_count(tmp_path, rng):
+    folder = archives.make("biwi", tmp_path)
+    marks = []
+    for x in (1, 2, 2):
+        archives.biwi_boxes(folder, [f"1,3,{x},20,30,40"])  # the same size: only its content tells
+        marks.append(write_mark(folder).read_text())
+    assert marks[0] != marks[1] == marks[2] and "biwi_boxes.csv: " in marks[0]
+
+
+def test_all_that_is_missing_is_listed_at_once(folder):
+    with pytest.raises(FileNotFoundError) as error:
+        write_marks(folder, [*NAMES, "YTFaces", "wider_faces"])
+    assert all(text in str(error.value) for text in ("YTFaces", "wider_faces", str(folder), "use: false"))
+    assert NAMES[0] not in str(error.value)
+    assert not list(folder.glob("*.mark"))
+
+
+def test_what_is_not_used_need_not_be_there(folder):
+    outcome = write_marks(folder, [*NAMES, "YTFaces"], unused=["YTFaces"])
+    assert outcome == {NAMES[0]: "marked", NAMES[1]: "marked", "YTFaces": "not used"}
+    assert mark_path(folder / "YTFaces").read_text() == "archive: YTFaces\nnot used\n"
+    # that mark stands for no archive
+    with pytest.raises(FileNotFoundError, match="YTFaces"):
+        write_marks(folder, [*NAMES, "YTFaces"])
+
+
+def test_an_absent_archive_keeps_its_mark(folder):
+    write_marks(folder, NAMES)
+    before = mark_path(folder / NAMES[0]).read_bytes()
+    (folder / NAMES[0]).unlink()
+    outcome = write_marks(folder, NAMES)
+    assert outcome[NAMES[0]] == "kept" and mark_path(folder / NAMES[0]).read_bytes() == before
+    assert "AFLW2000-3D.zip: is absent; its committed mark is kept" in describe(outcome)
