@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 
+from nntrack.data.datasets import DATASETS
+
 THREADS = 1024  # at most: every one needs memory, and the system's leave to start
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -18,9 +20,6 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # lightning-fabric's names
-
-READERS = tuple(sorted(path.stem for path in (Path(__file__).parent / "readers").glob("[!_]*.py")))
-
 
 _TOLD = "told"  # kind of an error whose message says all
 
@@ -63,8 +62,8 @@ class Convert(_Section):
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         for name in self.datasets:
-            if name not in READERS:
-                told = {"name": name, "known": ", ".join(READERS)}
+            if name not in DATASETS:
+                told = {"name": name, "known": ", ".join(sorted(DATASETS))}
                 raise PydanticCustomError(_TOLD, "no such dataset; known: {known}", told)
         return self
 

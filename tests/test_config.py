@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from nntrack import config
+from nntrack.data.datasets import DATASETS
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
@@ -77,7 +78,7 @@ def test_an_unknown_dataset_is_told_the_known_ones(values):
 
 
 def test_a_dataset_needs_a_reader_and_lines_in_the_parameters_alone(values, monkeypatch):
-    monkeypatch.setattr(config, "READERS", (*config.READERS, "pointing"))
+    monkeypatch.setitem(DATASETS, "pointing", DATASETS["aflw2k"])
     values["convert"]["pointing"] = {"use": True, "limit": 3}
     convert = config.parse(values, "params.yaml").convert
     assert convert.datasets[-1] == "pointing" and convert.dataset("pointing").limit == 3

@@ -88,7 +88,7 @@ WIDTHS = (-1, 0, 1e9, 10**30, 1e300, float("nan"), "x", None, [1], {})
 def test_weights_of_an_impossible_network_are_refused(config, tmp_path):
     path = tmp_path / "model.safetensors"
     make_weights(path)
-    tensors, _ = checkpoint.load(path)
+    tensors, _ = checkpoint.read(path)
     save_file(tensors, path, {"config": json.dumps(config)})
     assert refused(load_localizer, path)
 

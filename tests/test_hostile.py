@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nntrack import config
+from nntrack.data.datasets import DATASETS
 from nntrack.face_model import basel
 from nntrack.readers import _parallel, opentrack_h5
 from nntrack.readers import convert as conversion
@@ -38,7 +39,7 @@ def convert(dataset, archive, out, **others):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, FORGED, TOGETHER))
-@pytest.mark.parametrize("dataset", conversion.reader_names())
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
 def test_a_forged_archive_gives_a_sound_file_or_one_clear_error(dataset, first, tmp_path):
     command = [sys.executable, "-m", "tests.hostile", dataset, str(first), str(first + TOGETHER), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
@@ -108,7 +109,7 @@ class TestZips:
 CLIMBING = ["../{}", "../../../../{}", "/{}", "C:\\{}", "C:/{}", "..\\{}", "//host/{}", "a/../../{}"]
 
 
-@pytest.mark.parametrize("dataset", [d for d in conversion.reader_names() if d != "opentrack_h5"])
+@pytest.mark.parametrize("dataset", [d for d in sorted(DATASETS) if d != "opentrack_h5"])
 def test_names_that_climb_out_write_nothing_outside(dataset, tmp_path):
     """Every member is there again under names that lead out of any folder; the outcome is what it would be without."""
     folder, out = tmp_path / "a" / "b" / "in", tmp_path / "a" / "b" / "out"
@@ -128,7 +129,7 @@ def test_names_that_climb_out_write_nothing_outside(dataset, tmp_path):
     assert not Path("/planted").exists() and not Path("planted").exists()
 
 
-@pytest.mark.parametrize("dataset", [d for d in conversion.reader_names() if d != "opentrack_h5"])
+@pytest.mark.parametrize("dataset", [d for d in sorted(DATASETS) if d != "opentrack_h5"])
 def test_members_that_are_there_twice_are_one(dataset, tmp_path):
     plain = archives.make(dataset, tmp_path / "in")
     kept = convert(dataset, plain, tmp_path / "one.h5").kept
@@ -139,8 +140,8 @@ def test_members_that_are_there_twice_are_one(dataset, tmp_path):
     assert convert(dataset, plain, tmp_path / "two.h5").kept == kept
 
 
-@pytest.mark.parametrize("dataset", conversion.reader_names())
-@pytest.mark.parametrize("other", conversion.reader_names())
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+@pytest.mark.parametrize("other", sorted(DATASETS))
 def test_the_archive_of_another_dataset_under_its_name_is_refused(dataset, other, tmp_path):
     if dataset == other:
         pytest.skip("that is its own")

@@ -13,6 +13,7 @@ from scipy.io import loadmat
 from scipy.spatial.transform import Rotation
 
 from nntrack.contract import LOCALIZER_SIZE
+from nntrack.data.datasets import DATASETS
 from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.landmarks import EYE_CORNERS
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
@@ -41,12 +42,12 @@ def unposed(sample):
     return quat_apply(quat_conjugate(sample.labels["quat"]), moved)
 
 
-@pytest.mark.parametrize("dataset", convert.reader_names())
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
 class TestEveryReader:
     def test_samples_are_whole(self, dataset, tmp_path):
         reader = convert.find_reader(dataset)
         samples, tally = read(reader, archives.make(dataset, tmp_path))
-        assert samples and not tally.bad and reader.LICENCE
+        assert samples and not tally.bad
         assert tally.seen == tally.total
         assert len({sample.name for sample in samples}) == len(samples)
         assert len({sample.image.shape for sample in samples}) == 1

@@ -36,7 +36,6 @@ from nntrack.readers._common import (
 )
 from nntrack.readers.archive import read_member
 
-LICENCE = "300W-LP (300W): research, non-commercial"
 # Landmarks this far (rms, head radii) from those of the neutral head in the same pose belong to another pose or face:
 # fitted photos stay below 0.2.
 MAX_MISFIT = 0.5

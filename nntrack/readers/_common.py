@@ -1,6 +1,6 @@
 """What readers share: options, the account of what was kept and dropped, .mat files and pictures, crops.
 
-A reader is a module with ``LICENCE`` (what a user must know) and ``read(archive, options, tally) -> Iterator[Sample]``.
+A reader is a module with ``read(archive, options, tally) -> Iterator[Sample]``, named as its row of `datasets`.
 """
 
 import csv

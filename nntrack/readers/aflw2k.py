@@ -17,7 +17,6 @@ from nntrack.readers import _3ddfa
 from nntrack.readers._common import Drop, Options, Outcome, Tally, chunks, collect, decode, load_mat
 from nntrack.readers.archive import Damaged, read_member
 
-LICENCE = "AFLW2000-3D (AFLW): research, non-commercial"
 SIDE = 450  # px, of every photo
 MAX_ANGLE = 99.0  # degrees
 _SHAPES = {"Pose_Para": (7,), "pt3d_68": (3, 68)}

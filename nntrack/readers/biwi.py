@@ -30,7 +30,6 @@ from nntrack.geometry.rotations import rotmat_to_quat
 from nntrack.readers._common import BEYOND, Drop, Options, Outcome, Tally, chunks, collect, decode, project, table
 from nntrack.readers.archive import Damaged, Member, folder_files, list_zip, read_member
 
-LICENCE = "Kinect Head Pose Database (BIWI): research, non-commercial"
 SIZE = (480, 640)  # px, of every photo
 BOXES = "biwi_boxes.csv"  # the user's face boxes, in the folder or beside the zip
 COLUMNS = ("person", "frame", "x0", "y0", "x1", "y1")

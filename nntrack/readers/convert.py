@@ -9,8 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nntrack.config import READERS
 from nntrack.data import hdf5
+from nntrack.data.datasets import DATASETS
 from nntrack.readers._common import Options, Tally
 from nntrack.readers.archive import fingerprint
 
@@ -18,15 +18,10 @@ DRAWN = "none: drawn by the pipeline"  # not the terms of the original in whose 
 _SHOWN = 5  # damaged members in an error
 
 
-def reader_names() -> list[str]:
-    """The datasets that there is a reader for."""
-    return list(READERS)
-
-
 def find_reader(dataset: str) -> ModuleType:
     """``nntrack.readers.<dataset>``. Raises ValueError that lists the known ones."""
-    if dataset not in reader_names():
-        raise ValueError(f"no reader for '{dataset}'; known: {', '.join(reader_names())}")
+    if dataset not in DATASETS:
+        raise ValueError(f"no reader for '{dataset}'; known: {', '.join(sorted(DATASETS))}")
     return importlib.import_module(f"nntrack.readers.{dataset}")
 
 
@@ -59,7 +54,7 @@ def convert(
         if use:
             _write(reader, archive, options, tally, writer.append, progress)
             _check(archive, tally, max_bad_share)
-        terms = DRAWN if source == "synthetic" else "; ".join([reader.LICENCE, *tally.also_used])
+        terms = DRAWN if source == "synthetic" else "; ".join([DATASETS[dataset].licence, *tally.also_used])
         attributes["licence"] = terms
         attributes["fingerprint"] = str(fingerprint(archive)["sha256"]) if use else ""
         dropped = json.dumps(dict(sorted(tally.dropped.items())))

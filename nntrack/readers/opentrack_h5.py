@@ -41,7 +41,6 @@ from nntrack.readers._common import (
 from nntrack.readers._parallel import rehearse
 from nntrack.readers.archive import Damaged, is_hdf5
 
-LICENCE = "HDF5 of opentrack's training code: terms of the datasets it was made of (mostly research, non-commercial)"
 IMAGES, STARTS, LANDMARKS = "images", "sequence_starts", "pt3d_68"
 NEEDED = {"quats": (4,), "coords": (3,)}
 OPTIONAL = {"rois": (4,), LANDMARKS: (COUNT, 3)}

@@ -18,7 +18,6 @@ from nntrack.geometry import affine
 from nntrack.readers._common import Drop, Options, Outcome, Tally, chunks, collect, decode
 from nntrack.readers.archive import Damaged, Member, list_zip, read_member
 
-LICENCE = "WIDER FACE: research, non-commercial"
 SUBSETS = ("train", "val")
 FACE_SHARE = (0.10, 0.33)  # width of the face / width of its window
 ASPECT = 4 / 3

@@ -23,7 +23,6 @@ from nntrack.readers import _rigid
 from nntrack.readers._common import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, table
 from nntrack.readers.archive import SWOLLEN, Damaged, Member, copy_member, folder_files, list_zip
 
-LICENCE = "YouTube Faces with facial keypoints: CC0"
 TABLES = ("youtube_faces_with_keypoints_full.csv", "youtube_faces_with_keypoints_large.csv")
 # What a plausible fit keeps within, head radii (100 mm). People differ by 0.05 from the neutral head and an open mouth
 # moves a third of the landmarks by 0.3, so these bounds cut off what is no face.

@@ -38,7 +38,7 @@ def test_windows_are_cut_as_said(tmp_path, rng):
     tight = boxes.landmark_box(stored.labels["landmarks"])[rows]
     rois = protocols.landmark_square(stored, rows, GIVEN)
     assert np.allclose((rois[:, :2] + rois[:, 2:]) / 2, (tight[:, :2] + tight[:, 2:]) / 2, atol=1e-3)
-    assert np.allclose(rois[:, 2:] - rois[:, :2], 1.2 * (boxes[:, 2:] - boxes[:, :2]).max(1)[:, None], atol=1e-3)
+    assert np.allclose(rois[:, 2:] - rois[:, :2], 1.2 * (tight[:, 2:] - tight[:, :2]).max(1)[:, None], atol=1e-3)
     assert np.array_equal(protocols.central_square(stored, rows, GIVEN), [[90, 90, 360, 360]] * 2)
     assert np.array_equal(protocols.face_square(stored, rows, GIVEN), [[140, 130, 260, 250]] * 2)
 
