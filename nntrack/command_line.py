@@ -30,13 +30,12 @@ def start(app: typer.Typer) -> None:
     Any other exception is a defect of ours and shows its traceback; of errors `VERBOSE` does, too.
     """
     sys.excepthook = _print_error
-    from threadpoolctl import threadpool_limits
-
+    # before NumPy is loaded: its products of matrices end in other bits on as many threads as there are cores
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from nntrack.processes import end_with_launcher
 
     if "DVC_STAGE" in os.environ:
         end_with_launcher()  # or a stage would go on when DVC was killed, into what its next run makes
-    threadpool_limits(1, "blas")  # NumPy's products of matrices end in other bits on as many threads as there are cores
     app.pretty_exceptions_enable = False
     try:
         code = app([word for word in sys.argv[1:] if word != VERBOSE], standalone_mode=False)
