@@ -16,10 +16,13 @@ def main(
 ) -> None:
     """Convert ARCHIVE, of the kind DATASET (see nntrack/readers), to OUT."""
     from nntrack import config
+    from nntrack.face_model import basel
+    from nntrack.files import check_outputs
     from nntrack.readers import convert
     from nntrack.readers._common import Options
 
     convert.find_reader(dataset)
+    check_outputs(out, inputs=[archive, archive.parent / basel.FILE_NAME])
     params = config.load()
     section = params.convert.dataset(dataset)
     options = Options(

@@ -26,9 +26,11 @@ def main(
     from nntrack import config
     from nntrack.data import hdf5
     from nntrack.deploy import export
-    from nntrack.files import write_json
+    from nntrack.files import check_outputs, write_json
     from nntrack.networks.weights import load_localizer, load_pose
 
+    onnx = {net: folder / f"head-{net}.onnx" for net in ("pose", "localizer")}
+    check_outputs(*onnx.values(), metrics, inputs=[pose, localizer, datasets])
     params = config.load()
     values = params.model_dump(by_alias=True, mode="json")
     sections = SECTIONS + (DRAWN if params.source == "synthetic" else ())
@@ -39,10 +41,8 @@ def main(
         for kind, names in (("pose", posed), ("localizer", ["widerface"]))
     }
     figures = {
-        "pose": export.export_pose(load_pose(pose), folder / "head-pose.onnx", facts["pose"]),
-        "localizer": export.export_localizer(
-            load_localizer(localizer), folder / "head-localizer.onnx", facts["localizer"]
-        ),
+        "pose": export.export_pose(load_pose(pose), onnx["pose"], facts["pose"]),
+        "localizer": export.export_localizer(load_localizer(localizer), onnx["localizer"], facts["localizer"]),
     }
     write_json(metrics, {"export": figures})
 

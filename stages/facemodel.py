@@ -22,10 +22,13 @@ def main(
     from nntrack.data.hdf5 import Stored
     from nntrack.face_model import basel, fit
     from nntrack.face_model import model as facemodel
+    from nntrack.files import check_outputs
 
+    files = [folder / f"{name}.h5" for name in LEARNT_FROM]
+    check_outputs(out, inputs=[*files, split, raw / basel.FILE_NAME])
     params = config.load()
     held_out = splits.load(split)
-    opened = [(Stored(folder / f"{name}.h5"), held_out.get(name, ())) for name in LEARNT_FROM]
+    opened = [(Stored(file), held_out.get(file.stem, ())) for file in files]
     seen = fit.observe((stored, splits.rows_of(stored, groups, inside=False)) for stored, groups in opened)
     bases = None
     if params.source == "real" and (raw / basel.FILE_NAME).exists():

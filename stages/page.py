@@ -13,10 +13,11 @@ def main(
 ) -> None:
     """Put scripts, titles and the source of the archives into the skeleton."""
     from nntrack import config
-    from nntrack.files import write_text
+    from nntrack.files import check_outputs, write_text
     from nntrack.reporting import titles
     from nntrack.reporting.plots_page import TEMPLATE, page
 
+    check_outputs(out, inputs=[TEMPLATE])
     source = config.load().source
     text = page(TEMPLATE.read_text(encoding="utf-8"), source, titles.of_plots(source))
     write_text(out, text)

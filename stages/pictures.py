@@ -7,6 +7,11 @@ import typer
 
 from nntrack.command_line import run
 
+PICTURES = (
+    *("dataset_*.jpg", "augmentation.jpg", "poses_best_median_worst.jpg"),
+    *("localizer_hits_misses.jpg", "localizer_heat.jpg"),
+)
+
 
 def main(
     datasets: Annotated[Path, typer.Argument(help="folder of the HDF5 files")],
@@ -18,10 +23,11 @@ def main(
     from nntrack import config
     from nntrack.data.hdf5 import Stored
     from nntrack.deploy.runtime import LocalizerModel, PoseModel
-    from nntrack.files import replacing
+    from nntrack.files import check_outputs, replacing
     from nntrack.networks import weights
     from nntrack.reporting import contact_sheet, figures
 
+    check_outputs(folders={out: PICTURES}, inputs=[datasets, models, errors])
     params = config.load()
     stored = {name: Stored(datasets / f"{name}.h5") for name in params.convert.datasets}
     faces = stored["widerface"]

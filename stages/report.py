@@ -15,10 +15,11 @@ def main(
 ) -> None:
     """Write the pages into FOLDER."""
     from nntrack import config
-    from nntrack.files import write_text
+    from nntrack.files import check_outputs, write_text
     from nntrack.reporting import report, tables
     from nntrack.reporting.model_card import model_card
 
+    check_outputs(*(folder / name for name in ("table.md", "model_card.md", "report.md")), inputs=[metrics, models])
     params, measured, facts = config.load(), report.read_metrics(metrics), report.read_facts(models)
     pictures = [path.stem for path in (folder / "pictures").glob("*.jpg")]
     values = params.model_dump(by_alias=True, mode="json")

@@ -18,7 +18,9 @@ def main(
     from nntrack import config
     from nntrack.data import splits
     from nntrack.data.hdf5 import Stored
+    from nntrack.files import check_outputs
 
+    check_outputs(out, inputs=[folder / f"{name}.h5" for name in TRAINED_ON])
     params = config.load()
     split = {}
     for name, subset in TRAINED_ON.items():

@@ -19,8 +19,9 @@ def main(
     from nntrack.data.hdf5 import Stored
     from nntrack.deploy.runtime import PoseModel
     from nntrack.evaluation import evaluate, stability
-    from nntrack.files import write_json
+    from nntrack.files import check_outputs, write_json
 
+    check_outputs(out, inputs=[model, dataset])
     params = config.load()
     net, stored = PoseModel(model), Stored(dataset)
     results = {}

@@ -16,9 +16,13 @@ def main(
     """Train the localizer with the parameters of params.yaml."""
     from nntrack import config
     from nntrack.data import splits
+    from nntrack.files import check_outputs
     from nntrack.training import tasks
     from nntrack.training.loop import Run
 
+    check_outputs(
+        out / tasks.MODEL_NAME, folders={out / tasks.LIVE_NAME: ("metrics.json", "plots")}, inputs=[dataset, split]
+    )
     params = config.load()
     how = Run.of(params)
     tasks.train_localizer(dataset, splits.load(split), out, params.localizer, how, Path("work/localizer"))

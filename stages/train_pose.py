@@ -17,9 +17,13 @@ def main(
     """Train the pose net with the parameters of params.yaml."""
     from nntrack import config
     from nntrack.data import splits
+    from nntrack.files import check_outputs
     from nntrack.training import tasks
     from nntrack.training.loop import Run
 
+    check_outputs(
+        out / tasks.MODEL_NAME, folders={out / tasks.LIVE_NAME: ("metrics.json", "plots")}, inputs=[folder, split, face]
+    )
     params = config.load()
     how = Run.of(params)
     tasks.train_pose(folder, splits.load(split), face, out, params.pose, params.lr, how, Path("work/pose"))

@@ -24,8 +24,12 @@ def main(
     from nntrack import config
     from nntrack.data.hdf5 import Stored
     from nntrack.evaluation import evaluate, models, protocols
-    from nntrack.files import write_json
+    from nntrack.files import check_outputs, write_json
 
+    names = {row.name for row in protocols.PROTOCOLS}
+    outputs = [out, detail, *(out.with_stem(f"{out.stem}_{protocol}") for protocol in names)]
+    outputs += [errors / f"{dataset.stem}_{protocol}.csv" for protocol in names] if errors else []
+    check_outputs(*outputs, inputs=[model if model.is_file() else model / models.WEIGHTS, dataset, split, localizer])
     params = config.load()
     net, stored = models.load(model), Stored(dataset)
     name = name or models.name_of(model)

@@ -13,10 +13,12 @@ def main(
     out: Annotated[Path, typer.Option("--out", "-o", help="picture to write, .png or .jpg")] = Path("sheet.png"),
 ) -> None:
     """Draw samples of FILE, at even distances if none is named, with all their labels, on one sheet."""
+    from nntrack.files import check_outputs
     from nntrack.reporting import contact_sheet, selection
     from nntrack.reporting import samples as showing
 
     contact_sheet.check_suffix(out)
+    check_outputs(out, inputs=[file])
     dataset = selection.open_dataset(file)
     chosen = selection.choose(index, dataset.count) if index else showing.evenly(range(dataset.count), count)
     samples = dataset.samples(chosen)

@@ -11,6 +11,8 @@ def main(
     readme: Annotated[Path, typer.Argument(help="file that holds the table between two marks")] = Path("README.md"),
 ) -> None:
     """Put TABLE into README, before new results are committed. No stage does it: a run leaves the texts alone."""
+    from nntrack.files import check_outputs
     from nntrack.reporting import report
 
+    check_outputs(readme, inputs=[table])
     report.update_readme(readme, table.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nntrack.config import Synthesize
 from nntrack.data import images
-from nntrack.files import replacing
+from nntrack.files import check_outputs, replacing
 from nntrack.readers import fingerprints
 from nntrack.readers._parallel import in_order, one_thread
 from nntrack.synthesis.archives import biwi, formats, w300lp, widerface, ytfaces
@@ -54,17 +54,29 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
 
     workers: processes, None for one per core. Raises FileNotFoundError or ValueError if the head model cannot be read.
     """
+    archives = [folder / plan.path for plan in plans(sizes)]
+    sheets = [_sheet_path(folder, plan) for plan in plans(sizes)]
+    for archive, beside in zip(archives, sheets, strict=True):
+        if archive.exists() and not beside.exists():
+            raise ValueError(f"{archive} was not written by this stage (there is no {beside}): name another folder")
+    zips = [archive for archive in archives if archive.suffix]
+    parts = {archive: ("*.zip", "*.csv") for archive in archives if not archive.suffix}
+    check_outputs(*zips, *map(fingerprints.mark_path, archives), *sheets, folders=parts, inputs=[sizes.head])
     with one_thread():  # as workers have it that are not forked, and so load it again
         load.load(sizes.head)  # before they start, so that errors are told once
     for plan in plans(sizes):
         shown: list[np.ndarray] = []
         with replacing(folder / plan.path) as partial_path:
             plan.write(partial_path, _drawn(plan, seed, workers, shown))
+            height, width = shown[0].shape[:2]
+            sheet = images.contact_sheet(shown, _COLUMNS, (_TILE, round(_TILE * width / height)))
+            with replacing(_sheet_path(folder, plan)) as sheet_path:  # first, as it tells whose the archive is
+                sheet_path.write_bytes(formats.jpeg(sheet, 95))
         fingerprints.write_mark(folder / plan.path)
-        height, width = shown[0].shape[:2]
-        sheet = images.contact_sheet(shown, _COLUMNS, (_TILE, round(_TILE * width / height)))
-        with replacing(folder / "sheets" / f"{plan.dataset}.jpg") as partial_path:
-            partial_path.write_bytes(formats.jpeg(sheet, 95))
+
+
+def _sheet_path(folder: Path, plan: Plan) -> Path:
+    return folder / "sheets" / f"{plan.dataset}.jpg"
 
 
 def _drawn(plan: Plan, seed: int, workers: int | None, shown: list[np.ndarray]) -> Iterator[Members]:

@@ -1,12 +1,9 @@
-from fnmatch import fnmatch
-
 import h5py
 import numpy as np
 import pytest
 
 from nntrack.data import hdf5
 from nntrack.data.sample import FIELDS, MASKS, Sample
-from nntrack.files import replacing
 
 
 def samples(rng, count, shape=(20, 30)):
@@ -92,15 +89,3 @@ def test_files_that_are_none_of_ours_are_named(tmp_path):
         file.attrs["schema"] = 99
     with pytest.raises(ValueError, match=r"y.h5 has schema 99"):
         hdf5.Stored(tmp_path / "y.h5")
-
-
-def test_what_a_killed_process_left_beside_a_file_goes(tmp_path):
-    with replacing(tmp_path / "z") as partial:
-        assert fnmatch(partial.parent.name, ".z.????????")
-        partial.touch()
-    for name in ("x [1].h5", "y.h5"):
-        (tmp_path / f".{name}.ab12_xyz").mkdir()
-        (tmp_path / f".{name}.ab12_xyz" / name).write_bytes(b"half")
-    with replacing(tmp_path / "x [1].h5") as partial:
-        partial.write_bytes(b"whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".y.h5.ab12_xyz", "x [1].h5", "z"]
