@@ -143,11 +143,11 @@ def test_any_name_will_do_in_any_locale(made, tmp_path):
 
 
 def test_without_git(made, tmp_path):
-    """As the README says."""
+    """As docs/usage.md says."""
     checkout = made.copy(tmp_path / "one")
     shutil.rmtree(checkout.path / ".git")
     command = "dvc config --local core.no_scm true"
-    assert f"`{command}`" in (ROOT / "README.md").read_text()
+    assert f"`{command}`" in (ROOT / "docs/usage.md").read_text()
     checkout.dvc(*command.split()[1:])
     assert "Data and pipelines are up to date" in checkout.dvc("repro")
     checkout.dvc("repro", "-f", "-s", "facemodel", "train_localizer")
@@ -172,12 +172,12 @@ def test_from_another_folder(made, tmp_path):
     assert digests(tmp_path) == before | {"params.yaml": digests(tmp_path)["params.yaml"]}
 
 
-def test_a_lock_of_dvc_that_was_cut_short_is_mended_as_the_readme_says(made, tmp_path):
+def test_a_lock_of_dvc_that_was_cut_short_is_mended_as_the_docs_say(made, tmp_path):
     checkout = made.copy(tmp_path / "one")
     path = ".dvc/tmp/rwlock"
     (checkout.path / path).write_text('{"a')
     checkout.set(lr=0.002)
     assert path in checkout.dvc("repro", code=255)
-    assert f"`rm {path}`" in (ROOT / "README.md").read_text()
+    assert f"`rm {path}`" in (ROOT / "docs/usage.md").read_text()
     checkout.run("rm", path)
     checkout.dvc("repro", "-s", "train_pose")

@@ -94,7 +94,7 @@ def _wait_for(port: int) -> None:
 
 
 def connect(checkout: Checkout, settings: dict[str, str]) -> None:
-    """Make it the default remote, as the README says; what only this machine may know goes to the local config."""
+    """Make it the default remote, as docs/usage.md says; what only this machine may know goes to the local config."""
     checkout.dvc("remote", "add", "-f", "-d", "--local", "team", settings["url"])
     for key, value in {"verify": "true", **settings}.items():
         if key != "url":

@@ -8,7 +8,7 @@ import typer
 
 def main(
     table: Annotated[Path, typer.Argument(help="the table, an output of the stage report")] = Path("reports/table.md"),
-    readme: Annotated[Path, typer.Argument(help="file that holds the table between two marks")] = Path("README.md"),
+    readme: Annotated[Path, typer.Argument(help="file with the table between two marks")] = Path("docs/results.md"),
 ) -> None:
     """Put TABLE into README, before new results are committed. No stage does it: a run leaves the texts alone."""
     from nntrack.files import check_outputs
