@@ -1,4 +1,4 @@
-"""Draws docs/example.png, the README's image of the two networks at work: ``python docs/draw_example.py``.
+"""Draws docs/example.jpg, the README's image of the two networks at work: ``python docs/draw_example.py``.
 
 The heads are rendered, so that no photo of a person is needed. Everything drawn on them is what the two networks of
 ``models/onnx``, which the default run makes, predict for the frame.
@@ -20,9 +20,8 @@ RADIUS = 88  # px, projected length of 100 mm
 FRAMES = [(9, 7, (4, -8, 3)), (31, 4, (-6, 27, 8)), (21, 7, (8, -28, -8))]
 
 
-def main() -> None:
+def main(models: Path, out: Path) -> None:
     """One frame per person: landmarks and box in the first, the wire head and its axes in the others."""
-    models = Path(__file__).parents[1] / "models" / "onnx"
     localizer, pose_net = LocalizerModel(models / "head-localizer.onnx"), PoseModel(models / "head-pose.onnx")
     tiles = []
     for identity, scene, angles in FRAMES:
@@ -43,8 +42,9 @@ def main() -> None:
             overlay.draw_wire_head(canvas, pose["quat"], pose["pos_size"])
             overlay.draw_axes(canvas, pose["quat"], pose["pos_size"], 3.0)
         tiles.append(canvas.pixels)
-    cv2.imwrite(str(Path(__file__).with_name("example.jpg")), np.hstack(tiles), (cv2.IMWRITE_JPEG_QUALITY, 90))
+    cv2.imwrite(str(out), np.hstack(tiles), (cv2.IMWRITE_JPEG_QUALITY, 90))
 
 
 if __name__ == "__main__":
-    main()
+    here = Path(__file__)
+    main(here.parents[1] / "models" / "onnx", here.with_name("example.jpg"))

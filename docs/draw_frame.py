@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nntrack.geometry.landmarks import face_box, square_around
+from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.rotations import aflw_angles_to_quat
 from nntrack.reporting.overlay import draw_labels
 from nntrack.synthesis import renderer
@@ -13,7 +13,7 @@ from nntrack.synthesis import renderer
 SIDE, RADIUS = 400, 105
 
 
-def main() -> None:
+def main(out: Path) -> None:
     """One head, frontal and turned, with every label drawn on it."""
     tiles = []
     for angles in ([0, 0, 0], [-10, 40, 12]):
@@ -26,8 +26,8 @@ def main() -> None:
         labels = picture._asdict() | {"bbox": face_box(picture.landmarks, picture.quat, picture.pos_size)}
         labels["roi"] = square_around(labels["bbox"])
         tiles.append(draw_labels(picture.image, labels))
-    cv2.imwrite(str(Path(__file__).with_name("frame.png")), np.hstack(tiles))
+    cv2.imwrite(str(out), np.hstack(tiles))
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(__file__).with_name("frame.png"))

@@ -1,11 +1,15 @@
-"""The texts keep what they promise: links lead somewhere, the README is short, commands are those that exist."""
+"""The docs hold: links and commands lead somewhere, the README is short, the programs that draw its images run."""
 
+import importlib.util
 import re
 from urllib.parse import unquote
 
+import cv2
+import numpy as np
 import pytest
 
 from nntrack import cli
+from tests import onnx_files
 from tests.conftest import ROOT
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/real/README.md")] + sorted(
@@ -48,3 +52,20 @@ def test_commands_and_code_that_are_named_exist(page):
         assert (ROOT / kind / f"{module}.py").is_file(), module
     for path in re.findall(r"`((?:nntrack|stages|tests|benchmarks|docs)/[\w/.]+\.(?:py|sh|md|png|jpg))`", text):
         assert (ROOT / path).is_file(), path
+
+
+def script(name):
+    """The module docs/<name>.py."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_images_of_the_docs_can_be_drawn_again(tmp_path):
+    onnx_files.localizer(tmp_path / "head-localizer.onnx")
+    onnx_files.pose(tmp_path / "head-pose.onnx", landmarks=np.zeros((1, 68, 3), np.float32))
+    script("draw_example").main(tmp_path, tmp_path / "example.jpg")
+    script("draw_frame").main(tmp_path / "frame.png")
+    for name in ("example.jpg", "frame.png"):
+        assert cv2.imread(str(tmp_path / name)).shape == cv2.imread(str(ROOT / "docs" / name)).shape
