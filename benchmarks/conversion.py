@@ -24,8 +24,8 @@ import typer
 from scipy.io import loadmat
 
 from nntrack.command_line import run
-from nntrack.readers import convert as conversion
-from nntrack.readers._common import Options
+from nntrack.readers import conversion
+from nntrack.readers._format import Options
 
 ARCHIVE = Path("data/synthetic/300W-LP.zip")
 KINDS = {"AFLW2000-3D.zip": "aflw2k", "300W-LP.zip": "300wlp"}

@@ -27,8 +27,8 @@ from nntrack.evaluation import errors, evaluate
 from nntrack.evaluation.protocols import Given
 from nntrack.geometry.boxes import landmark_box, square_around
 from nntrack.geometry.rotations import aflw_angles_to_quat
-from nntrack.readers import convert as conversion
-from nntrack.readers._common import Options
+from nntrack.readers import conversion
+from nntrack.readers._format import Options
 
 POSED = ("AFLW2000-3D.zip", "300W-LP.zip")
 FACES = "wider_faces"

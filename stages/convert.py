@@ -16,13 +16,13 @@ def main(
 ) -> None:
     """Convert ARCHIVE, of the kind DATASET (see nntrack/readers), to OUT."""
     from nntrack import config
-    from nntrack.face_model import basel
+    from nntrack.data.datasets import DATASETS
     from nntrack.files import check_outputs
-    from nntrack.readers import convert
-    from nntrack.readers._common import Options
+    from nntrack.readers import conversion, marks
+    from nntrack.readers._format import Options
 
-    convert.find_reader(dataset)
-    check_outputs(out, inputs=[archive, archive.parent / basel.FILE_NAME])
+    conversion.find_reader(dataset)
+    check_outputs(out, inputs=[archive, archive.parent / (DATASETS[dataset].companion or archive.name)])
     params = config.load()
     section = params.convert.dataset(dataset)
     options = Options(
@@ -32,17 +32,16 @@ def main(
         stride=section.stride,
         seed=params.seed,
     )
-    tally = convert.convert(
+    tally = conversion.convert(
         dataset,
         archive,
         out,
         options,
-        # an archive from anywhere but the folder of drawn ones is a user's own
-        source="synthetic" if archive.absolute().parent.name == "synthetic" else "real",
+        source="synthetic" if marks.is_synthesized(archive) else "real",
         max_bad_share=params.convert.max_bad_share,
         use=section.use,
     )
-    print(f"{archive} to {out}: {convert.summary(tally)}")
+    print(f"{archive} to {out}: {conversion.summary(tally)}")
 
 
 if __name__ == "__main__":

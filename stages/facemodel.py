@@ -7,8 +7,6 @@ import typer
 
 from nntrack.command_line import run
 
-LEARNT_FROM = ("300wlp", "ytfaces")  # never from what is measured on
-
 
 def main(
     folder: Annotated[Path, typer.Argument(help="folder of the HDF5 files")],
@@ -19,12 +17,12 @@ def main(
     """Learn the face model; a Basel model in --raw gives the directions of its modes where the source is real."""
     from nntrack import config
     from nntrack.data import splits
+    from nntrack.data.datasets import in_pipeline
     from nntrack.data.hdf5 import Stored
-    from nntrack.face_model import basel, fit
-    from nntrack.face_model import model as facemodel
+    from nntrack.face_model import basel, fit, model
     from nntrack.files import check_outputs
 
-    files = [folder / f"{name}.h5" for name in LEARNT_FROM]
+    files = [folder / f"{name}.h5" for name in in_pipeline("train")]
     check_outputs(out, inputs=[*files, split, raw / basel.FILE_NAME])
     params = config.load()
     held_out = splits.load(split)
@@ -34,8 +32,8 @@ def main(
     if params.source == "real" and (raw / basel.FILE_NAME).exists():
         found = basel.load(raw / basel.FILE_NAME)
         bases = (found.shape, found.expression)
-    model = fit.fit(seen, params.facemodel.shape_modes, params.facemodel.expression_modes, bases)
-    facemodel.save(out, model)
+    face = fit.fit(seen, params.facemodel.shape_modes, params.facemodel.expression_modes, bases)
+    model.save(out, face)
     print(f"{out}: learnt from {len(seen)} samples of {seen.group.max() + 1} photos and persons")
 
 

@@ -6,17 +6,17 @@ from nntrack.command_line import run
 
 
 def main(folder: Path) -> None:
-    """Write FOLDER/<archive>.mark for every archive that the convert stages of dvc.yaml name."""
+    """Write FOLDER/<archive>.mark for every archive of the pipeline's datasets."""
     from nntrack import config
+    from nntrack.data.datasets import in_pipeline
     from nntrack.files import check_outputs
-    from nntrack.readers import fingerprints
+    from nntrack.readers import marks
 
-    params = config.load()
-    archives = config.read_yaml("dvc.yaml")["stages"]["convert"]["foreach"]
-    places = [folder / archive for archive in archives.values()]
-    check_outputs(*map(fingerprints.mark_path, places), inputs=places)
-    unused = [archive for dataset, archive in archives.items() if not params.convert.dataset(dataset).use]
-    print(fingerprints.describe(fingerprints.write_marks(folder, list(archives.values()), unused)))
+    params, rows = config.load(), in_pipeline()
+    places = [folder / row.archive for row in rows.values()]
+    check_outputs(*map(marks.mark_path, places), inputs=places)
+    unused = [row.archive for name, row in rows.items() if not params.convert.dataset(name).use]
+    print(marks.describe(marks.write_marks(folder, [row.archive for row in rows.values()], unused)))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ def main(
 ) -> None:
     """Draw what was learnt from, how it was varied, and where the nets are right and wrong."""
     from nntrack import config
+    from nntrack.data.datasets import in_pipeline
     from nntrack.data.hdf5 import Stored
     from nntrack.deploy.runtime import LocalizerModel, PoseModel
     from nntrack.files import check_outputs, replacing
@@ -30,8 +31,9 @@ def main(
     check_outputs(folders={out: PICTURES}, inputs=[datasets, models, errors])
     params = config.load()
     stored = {name: Stored(datasets / f"{name}.h5") for name in params.convert.datasets}
-    faces = stored["widerface"]
-    learnt = stored["300wlp"] if len(stored["300wlp"]) else stored["ytfaces"]
+    (faces,) = (stored[name] for name in in_pipeline("detect"))
+    trained_on = [stored[name] for name in in_pipeline("train") if name in stored]
+    learnt = next((one for one in trained_on if len(one)), trained_on[-1])
     off, found = (figures.read_errors(errors / f"{name}.csv") for name in ("aflw2k_bbox", "widerface_val"))
     localizer = LocalizerModel(models / "onnx/head-localizer.onnx")
     heated = weights.load_localizer(models / "localizer/model.safetensors")

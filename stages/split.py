@@ -7,8 +7,6 @@ import typer
 
 from nntrack.command_line import run
 
-TRAINED_ON = {"300wlp": None, "ytfaces": None, "widerface": "train"}  # dataset: the subset that training sees
-
 
 def main(
     folder: Annotated[Path, typer.Argument(help="folder of the HDF5 files")],
@@ -17,15 +15,17 @@ def main(
     """Hold out a share of the groups of every training set."""
     from nntrack import config
     from nntrack.data import splits
+    from nntrack.data.datasets import in_pipeline
     from nntrack.data.hdf5 import Stored
     from nntrack.files import check_outputs
 
-    check_outputs(out, inputs=[folder / f"{name}.h5" for name in TRAINED_ON])
+    rows = in_pipeline("train", "detect")
+    check_outputs(out, inputs=[folder / f"{name}.h5" for name in rows])
     params = config.load()
     split = {}
-    for name, subset in TRAINED_ON.items():
+    for name, row in rows.items():
         strings = Stored(folder / f"{name}.h5").strings
-        groups = strings["group"] if subset is None else strings["group"][strings["subset"] == subset]
+        groups = strings["group"][strings["subset"] == row.subset] if row.subset else strings["group"]
         split[name] = splits.hold_out(map(str, groups), params.split.held_out, params.seed)
         print(f"{name}: {len(split[name])} of {len(set(groups))} groups held out")
     splits.save(out, split)

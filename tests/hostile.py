@@ -25,8 +25,8 @@ from scipy.io import loadmat, savemat
 
 from nntrack.data.hdf5 import Stored
 from nntrack.face_model import basel
-from nntrack.readers import convert, opentrack_h5
-from nntrack.readers._common import Options
+from nntrack.readers import conversion, opentrack_h5
+from nntrack.readers._format import Options
 from tests import archives
 
 SECONDS = 60  # one archive may take; it takes some hundredths
@@ -314,7 +314,9 @@ def outcome(dataset: str, files: dict[str, bytes], folder: Path) -> str | None:
     archive /= next((name for name in files if name.startswith("A.")), "")
     before = sorted(folder.rglob("*"))
     try:
-        convert.convert(dataset, archive, out, Options(workers=1), source="real", max_bad_share=0.999, progress=False)
+        conversion.convert(
+            dataset, archive, out, Options(workers=1), source="real", max_bad_share=0.999, progress=False
+        )
     except (ValueError, OSError) as error:
         if str(folder / "in" / "archive") not in str(error) or "\n" in str(error):
             return f"an error that does not name the archive in one line: {error!r}"

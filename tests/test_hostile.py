@@ -21,9 +21,8 @@ from hypothesis import strategies as st
 from nntrack import config
 from nntrack.data.datasets import DATASETS
 from nntrack.face_model import basel
-from nntrack.readers import _parallel, opentrack_h5
-from nntrack.readers import convert as conversion
-from nntrack.readers._common import Options, decode
+from nntrack.readers import _parallel, conversion, opentrack_h5
+from nntrack.readers._format import Options, decode
 from nntrack.readers.archive import Damaged, copy_member, list_zip, read_member
 from tests import archives, hostile
 from tests.test_house import CODE, ROOT, relative

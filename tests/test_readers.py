@@ -18,8 +18,8 @@ from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.landmarks import EYE_CORNERS
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import geodesic_distance, quat_apply, quat_conjugate
-from nntrack.readers import _3ddfa, _parallel, _rigid, aflw2k, convert, widerface, ytfaces
-from nntrack.readers._common import Options, Tally, decode, load_mat
+from nntrack.readers import _3ddfa, _parallel, _rigid, aflw2k, conversion, widerface, ytfaces
+from nntrack.readers._format import Options, Tally, decode, load_mat
 from nntrack.readers.archive import Damaged
 from tests import archives
 from tests.conftest import ROOT
@@ -45,7 +45,7 @@ def unposed(sample):
 @pytest.mark.parametrize("dataset", sorted(DATASETS))
 class TestEveryReader:
     def test_samples_are_whole(self, dataset, tmp_path):
-        reader = convert.find_reader(dataset)
+        reader = conversion.find_reader(dataset)
         samples, tally = read(reader, archives.make(dataset, tmp_path))
         assert samples and not tally.bad
         assert tally.seen == tally.total
@@ -60,7 +60,7 @@ class TestEveryReader:
                 assert np.linalg.norm(sample.labels["quat"]) == pytest.approx(1)
 
     def test_the_number_of_workers_changes_nothing(self, dataset, tmp_path):
-        reader, archive = convert.find_reader(dataset), archives.make(dataset, tmp_path)
+        reader, archive = conversion.find_reader(dataset), archives.make(dataset, tmp_path)
         alone, tally = read(reader, archive)
         together, same = read(reader, archive, Options(workers=3))
         assert tally == same
@@ -73,7 +73,7 @@ class TestEveryReader:
 
     @pytest.mark.parametrize("limit", [1, 2, 5])
     def test_a_limit_gives_the_first_samples(self, dataset, limit, tmp_path):
-        reader, archive = convert.find_reader(dataset), archives.make(dataset, tmp_path)
+        reader, archive = conversion.find_reader(dataset), archives.make(dataset, tmp_path)
         everything, _ = read(reader, archive)
         some, _ = read(reader, archive, dataclasses.replace(ONE, limit=limit))
         assert [s.name for s in some] == [s.name for s in everything[:limit]]
@@ -84,14 +84,14 @@ class TestEveryReader:
         path = other.write(tmp_path / "other" / "WIDER_train.zip")
         path = path if dataset in ("aflw2k", "300wlp") else path.parent
         with pytest.raises((ValueError, FileNotFoundError), match="other"):
-            read(convert.find_reader(dataset), path)
+            read(conversion.find_reader(dataset), path)
 
     def test_a_cut_file_is_refused_by_name(self, dataset, tmp_path):
         archive = archives.make(dataset, tmp_path)
         path = archive if archive.is_file() else sorted(archive.glob("*.zip"))[0]
         path.write_bytes(path.read_bytes()[:-200])
         with pytest.raises(ValueError, match=rf"{path.name} is not a complete (zip|HDF5)"):
-            read(convert.find_reader(dataset), archive)
+            read(conversion.find_reader(dataset), archive)
 
 
 class TestAflw2k:
@@ -425,7 +425,6 @@ COUNTS = """
 STARTED = """
 import os, sys, threading, time
 from threadpoolctl import threadpool_info
-from tqdm import tqdm
 from nntrack.processes import end_with_launcher
 from nntrack.readers import _parallel
 
@@ -433,7 +432,7 @@ def work(context, task):{work}
 if __name__ == "__main__":
     if sys.argv[1] == "forkserver":  # forking is for processes that have one thread
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
-    bar = tqdm(total=2)  # as whoever shows progress has one ...
+    bar = _parallel.ProgressBar(total=2)  # as whoever shows progress has one ...
     end_with_launcher()  # ... and whom DVC started does
     assert _parallel._start_method().get_start_method() == sys.argv[1]
     list(_parallel.in_order(work, None, range(2), {workers}))

@@ -5,8 +5,8 @@ from benchmarks import real_photos
 from nntrack.data.hdf5 import Stored
 from nntrack.deploy.runtime import PoseModel
 from nntrack.geometry.rotations import quat_to_rotmat
-from nntrack.readers import convert
-from nntrack.readers._common import Options
+from nntrack.readers import conversion
+from nntrack.readers._format import Options
 from nntrack.synthesis.archives import w300lp
 from nntrack.synthesis.archives.formats import ZipWriter
 from tests import onnx_files
@@ -23,7 +23,7 @@ def archive(tmp_path_factory):
 
 
 def test_photos_are_read_as_the_reader_reads_them(archive, tmp_path):
-    convert.convert("aflw2k", archive, tmp_path / "a.h5", Options(), source="synthetic", max_bad_share=0)
+    conversion.convert("aflw2k", archive, tmp_path / "a.h5", Options(), source="synthetic", max_bad_share=0)
     stored = Stored(tmp_path / "a.h5")
     pictures, quats, points = zip(*real_photos.photos(archive), strict=True)
     assert np.array_equal(np.stack(pictures), stored.image[:])

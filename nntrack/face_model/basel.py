@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-FILE_NAME = "bfm_noneck_v3.pkl"
+from nntrack.data.datasets import DATASETS
+
+FILE_NAME = DATASETS["300wlp"].companion
 LICENCE = "Basel face model: academic"
 WEIGHTS = (199, 29)  # of shape and expression, as the datasets have them
 MICROMETRES = 1e5  # per head radius: the model's unit

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nntrack.data.datasets import in_pipeline
 from nntrack.data.hdf5 import Stored
 from nntrack.face_model.model import FaceModel
 from nntrack.geometry.landmarks import COUNT, MIRROR
@@ -55,7 +56,7 @@ def observe(datasets: Iterable[tuple[Stored, np.ndarray]]) -> Observations:
     if not sum(map(len, names)):
         raise ValueError(
             "no training sample has rotation, position, size and landmarks, so there is no face model to learn; "
-            "use at least one of 300wlp and ytfaces"
+            f"use at least one of {' and '.join(in_pipeline('train'))}"
         )
     group = np.unique(np.concatenate(names).astype(str), return_inverse=True)[1]
     rotmat, points, has_depth = (np.concatenate(column) for column in zip(*parts, strict=True))

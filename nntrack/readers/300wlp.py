@@ -21,7 +21,7 @@ from nntrack.geometry.landmarks import EYE_CORNERS
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import quat_apply
 from nntrack.readers import _3ddfa
-from nntrack.readers._common import (
+from nntrack.readers._format import (
     Drop,
     Options,
     Outcome,

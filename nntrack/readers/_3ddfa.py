@@ -13,7 +13,7 @@ import numpy as np
 
 from nntrack.geometry.landmarks import EYE_CORNERS
 from nntrack.geometry.rotations import aflw_angles_to_quat, quat_apply, quat_to_aflw_angles
-from nntrack.readers._common import Drop, Outcome
+from nntrack.readers._format import Drop, Outcome
 from nntrack.readers.archive import Damaged, Member, list_zip
 
 CHUNK = 16  # pairs per task

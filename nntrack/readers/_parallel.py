@@ -27,8 +27,13 @@ from nntrack.data.sample import Sample
 from nntrack.processes import WATCH, deaf, end_with_parent, forking
 
 Work = Callable[[Any, Any], Sequence[Any]]  # (context, task) -> outcomes, samples among them
-tqdm.monitor_interval = 0  # the thread that watches over progress bars would keep this process from forking
 _SLOT = 4 << 20  # bytes of shared memory per chunk in flight; pictures beyond it go through the pipe
+
+
+class ProgressBar(tqdm):  # type: ignore[misc]
+    """tqdm without its thread that watches over bars: a process with other threads cannot be forked."""
+
+    monitor_interval = 0
 
 
 class _Parked(NamedTuple):
@@ -158,5 +163,5 @@ def _start_method() -> multiprocessing.context.BaseContext:
     if sys.platform == "linux" and set(others) <= {WATCH} and "torch" not in sys.modules:
         return forking()  # NumPy's own threads are stopped by its fork handlers
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    context.set_forkserver_preload(["nntrack.readers._common", "h5py"])  # else every worker imports them
+    context.set_forkserver_preload(["nntrack.readers._format", "h5py"])  # else every worker imports them
     return context

@@ -14,7 +14,7 @@ import numpy as np
 from nntrack.data.sample import Sample
 from nntrack.geometry.boxes import face_box, square_around
 from nntrack.readers import _3ddfa
-from nntrack.readers._common import Drop, Options, Outcome, Tally, chunks, collect, decode, load_mat
+from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, decode, load_mat
 from nntrack.readers.archive import Damaged, read_member
 
 SIDE = 450  # px, of every photo

@@ -23,15 +23,16 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from nntrack.data.datasets import DATASETS
 from nntrack.data.sample import Sample
 from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import rotmat_to_quat
-from nntrack.readers._common import BEYOND, Drop, Options, Outcome, Tally, chunks, collect, decode, project, table
+from nntrack.readers._format import BEYOND, Drop, Options, Outcome, Tally, chunks, collect, decode, project, table
 from nntrack.readers.archive import Damaged, Member, folder_files, list_zip, read_member
 
 SIZE = (480, 640)  # px, of every photo
-BOXES = "biwi_boxes.csv"  # the user's face boxes, in the folder or beside the zip
+BOXES = Path(DATASETS["biwi"].companion).name  # the user's face boxes, in the folder or beside the zip
 COLUMNS = ("person", "frame", "x0", "y0", "x1", "y1")
 # From the labelled place to the point between the eyes; head frame, mm.
 BETWEEN_EYES = np.array([0.0, -35.0, -20.0])

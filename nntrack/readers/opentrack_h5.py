@@ -25,7 +25,7 @@ from nntrack.geometry.landmarks import COUNT, EYE_CORNERS
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import normalize
 from nntrack.readers import _rigid
-from nntrack.readers._common import (
+from nntrack.readers._format import (
     LARGEST,
     Drop,
     Options,

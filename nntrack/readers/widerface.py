@@ -15,7 +15,7 @@ from nntrack.contract import LOCALIZER_SIZE
 from nntrack.data.images import warp
 from nntrack.data.sample import Sample
 from nntrack.geometry import affine
-from nntrack.readers._common import Drop, Options, Outcome, Tally, chunks, collect, decode
+from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, decode
 from nntrack.readers.archive import Damaged, Member, list_zip, read_member
 
 SUBSETS = ("train", "val")

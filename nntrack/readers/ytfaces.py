@@ -20,7 +20,7 @@ from nntrack.data.sample import Sample
 from nntrack.geometry.boxes import face_box
 from nntrack.geometry.landmarks import COUNT, EYE_CORNERS
 from nntrack.readers import _rigid
-from nntrack.readers._common import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, table
+from nntrack.readers._format import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, table
 from nntrack.readers.archive import SWOLLEN, Damaged, Member, copy_member, folder_files, list_zip
 
 TABLES = ("youtube_faces_with_keypoints_full.csv", "youtube_faces_with_keypoints_large.csv")

@@ -12,8 +12,8 @@ import h5py
 
 from nntrack.data.hdf5 import Stored
 from nntrack.data.sample import Sample
-from nntrack.readers import convert
-from nntrack.readers._common import Options, Tally
+from nntrack.readers import conversion
+from nntrack.readers._format import Options, Tally
 from nntrack.reporting.samples import source_of
 
 MOST = 400  # samples on a sheet
@@ -87,7 +87,7 @@ def _published(path: Path, numbers: Sequence[int]) -> Numbered:
         part = Path(folder) / path.name
         try:
             _excerpt(path, part, rows)
-            for sample in convert.find_reader(_PUBLISHED).read(part, Options(workers=1), tally):
+            for sample in conversion.find_reader(_PUBLISHED).read(part, Options(workers=1), tally):
                 row = rows[int(sample.name.rpartition("/")[2])]
                 found[row] = replace(sample, name=f"{path.stem}/{row:06d}")
         except (ValueError, RuntimeError) as error:  # h5py has no class of its own for what is damaged

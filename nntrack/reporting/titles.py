@@ -1,12 +1,8 @@
 """How things are called in print: datasets, protocols, published methods, charts and pictures."""
 
-DATASETS = {
-    "aflw2k": "AFLW2000-3D",
-    "300wlp": "300W-LP",
-    "biwi": "BIWI",
-    "ytfaces": "YTFaces",
-    "widerface": "WIDER FACE",
-}
+from nntrack.data.datasets import in_pipeline
+
+DATASETS = {name: row.title for name, row in in_pipeline().items()}
 
 # By dataset and protocol, as the files of single errors are called.
 PROTOCOLS = {

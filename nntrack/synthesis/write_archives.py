@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from nntrack.config import Synthesize
 from nntrack.data import images
+from nntrack.data.datasets import DATASETS
 from nntrack.files import check_outputs, replacing
-from nntrack.readers import fingerprints
-from nntrack.readers._parallel import in_order, one_thread
+from nntrack.readers import marks
+from nntrack.readers._parallel import ProgressBar, in_order, one_thread
 from nntrack.synthesis.archives import biwi, formats, w300lp, widerface, ytfaces
 from nntrack.synthesis.archives.formats import ZipWriter
 from nntrack.synthesis.heads import load
@@ -27,13 +27,17 @@ Members = list[tuple[str, bytes]]  # path in the archive (its first part is a zi
 
 
 class Plan(NamedTuple):
-    """One archive. draw: (seed, task) to members and one picture to show. path: in the folder of archives."""
+    """One archive. draw: (seed, task) to members and one picture to show."""
 
     dataset: str
-    path: str
     draw: Callable[[int, int], tuple[Members, np.ndarray]]
     tasks: int
     write: Callable[[Path, Iterator[Members]], None]
+
+    @property
+    def path(self) -> str:
+        """Its name in the folder of archives."""
+        return DATASETS[self.dataset].archive
 
 
 def plans(sizes: Synthesize) -> list[Plan]:
@@ -41,11 +45,11 @@ def plans(sizes: Synthesize) -> list[Plan]:
     head = sizes.head
     wide = partial(w300lp.w300lp, sizes.views)
     return [
-        Plan("aflw2k", "AFLW2000-3D.zip", partial(w300lp.aflw2k, head=head), sizes.aflw2k, _write_zip),
-        Plan("300wlp", "300W-LP.zip", partial(wide, head=head), sizes.photos_300wlp, _write_zip),
-        Plan("ytfaces", "YTFaces", partial(ytfaces.draw, sizes.frames, head=head), sizes.clips, ytfaces.write),
-        Plan("widerface", "wider_faces", partial(widerface.draw, head=head), sizes.widerface, widerface.write),
-        Plan("biwi", "BIWI", partial(biwi.draw, head=head), sizes.biwi, biwi.write),
+        Plan("aflw2k", partial(w300lp.aflw2k, head=head), sizes.aflw2k, _write_zip),
+        Plan("300wlp", partial(wide, head=head), sizes.photos_300wlp, _write_zip),
+        Plan("ytfaces", partial(ytfaces.draw, sizes.frames, head=head), sizes.clips, ytfaces.write),
+        Plan("widerface", partial(widerface.draw, head=head), sizes.widerface, widerface.write),
+        Plan("biwi", partial(biwi.draw, head=head), sizes.biwi, biwi.write),
     ]
 
 
@@ -61,7 +65,7 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
             raise ValueError(f"{archive} was not written by this stage (there is no {beside}): name another folder")
     zips = [archive for archive in archives if archive.suffix]
     parts = {archive: ("*.zip", "*.csv") for archive in archives if not archive.suffix}
-    check_outputs(*zips, *map(fingerprints.mark_path, archives), *sheets, folders=parts, inputs=[sizes.head])
+    check_outputs(*zips, *map(marks.mark_path, archives), *sheets, folders=parts, inputs=[sizes.head])
     with one_thread():  # as workers have it that are not forked, and so load it again
         load.load(sizes.head)  # before they start, so that errors are told once
     for plan in plans(sizes):
@@ -72,7 +76,7 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
             sheet = images.contact_sheet(shown, _COLUMNS, (_TILE, round(_TILE * width / height)))
             with replacing(_sheet_path(folder, plan)) as sheet_path:  # first, as it tells whose the archive is
                 sheet_path.write_bytes(formats.jpeg(sheet, 95))
-        fingerprints.write_mark(folder / plan.path)
+        marks.write_mark(folder / plan.path)
 
 
 def _sheet_path(folder: Path, plan: Plan) -> Path:
@@ -83,7 +87,7 @@ def _drawn(plan: Plan, seed: int, workers: int | None, shown: list[np.ndarray]) 
     """Members task by task; the first pictures are kept in ``shown``."""
     numbers = range(plan.tasks)
     chunks = [numbers[i : i + 4] for i in range(0, plan.tasks, 4)]
-    with tqdm(total=plan.tasks, desc=f"drawing {plan.path}", mininterval=1.0) as bar:
+    with ProgressBar(total=plan.tasks, desc=f"drawing {plan.path}", mininterval=1.0) as bar:
         for results in in_order(_draw_chunk, (plan.draw, seed), chunks, workers):
             for members, picture in results:
                 if len(shown) < SHEET:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from nntrack import config, contract
+from nntrack.data.datasets import in_pipeline
 from nntrack.data.hdf5 import Stored
 from nntrack.data.splits import rows_of
 from nntrack.face_model import model as facemodel
@@ -24,7 +25,7 @@ from nntrack.training.loop import Net, Run, Task
 MODEL_NAME = "model.safetensors"
 LIVE_NAME = "live"
 UNCERTAINTY = ("rotaxis_scales", "pos_size_scales")  # heads that learn slower: their losses have heavy tails
-MEASURED = ("aflw2k", "biwi")  # readers whose samples nobody trains on
+MEASURED = tuple(in_pipeline("measure"))  # readers whose samples nobody trains on
 VISIBLE = 0.6  # share of a face's box that must be in the frame for the face to count as one
 
 HeldOut = Mapping[str, Collection[str]]  # dataset: groups that no training sees

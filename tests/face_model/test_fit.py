@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nntrack.face_model.fit import fit, group_shapes, mirror, observe
+from nntrack.face_model.fit import fit, group_shapes, mirror, observe, principal_modes
 from nntrack.geometry.landmarks import MIRROR
 from tests import faces
 
@@ -90,4 +90,4 @@ def test_few_data_give_zero_modes_and_none_an_error(tmp_path):
 
 def test_principal_modes_have_fixed_signs(rng):
     spread = rng.normal(size=(30, 68, 3))
-    np.testing.assert_allclose(fit.principal_modes(spread, 5), fit.principal_modes(-spread, 5))
+    np.testing.assert_allclose(principal_modes(spread, 5), principal_modes(-spread, 5))

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from nntrack.geometry.boxes import square_around
 from nntrack.geometry.rotations import geodesic_distance, quat_to_aflw_angles
 from nntrack.readers import biwi
-from nntrack.readers._common import Options, Tally
+from nntrack.readers._format import Options, Tally
 from nntrack.readers.archive import Damaged
 from nntrack.synthesis import renderer
 from tests import archives

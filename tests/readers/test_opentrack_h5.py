@@ -15,8 +15,8 @@ from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import quat_apply, quat_conjugate
 from nntrack.networks import losses
-from nntrack.readers import convert, opentrack_h5
-from nntrack.readers._common import Options, Tally
+from nntrack.readers import conversion, opentrack_h5
+from nntrack.readers._format import Options, Tally
 from nntrack.training import tasks
 from nntrack.training.loop import Run
 from tests import archives, faces
@@ -232,7 +232,7 @@ class TestTraining:
     def test_the_same_file_gives_the_same_bytes(self, tmp_path, rng):
         path = archives.opentrack_h5(rng, tmp_path / "x.h5", 80)
         for workers in (1, 3):
-            convert.convert(
+            conversion.convert(
                 "opentrack_h5", path, tmp_path / f"{workers}.h5", Options(workers=workers),
                 source="real", max_bad_share=0, progress=False,
             )  # fmt: skip

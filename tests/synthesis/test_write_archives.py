@@ -9,8 +9,8 @@ from scipy.io import loadmat
 
 from nntrack.config import Synthesize
 from nntrack.data.hdf5 import Stored
-from nntrack.readers import convert
-from nntrack.readers._common import Options
+from nntrack.readers import conversion
+from nntrack.readers._format import Options
 from nntrack.synthesis import write_archives
 
 TINY = Synthesize.model_validate(
@@ -42,7 +42,7 @@ def drawn(tmp_path_factory):
 def converted(request, drawn, tmp_path_factory):
     """(dataset, its HDF5, the tally)."""
     out = tmp_path_factory.mktemp("converted") / f"{request.param}.h5"
-    tally = convert.convert(
+    tally = conversion.convert(
         request.param, drawn / ARCHIVES[request.param], out, OPTIONS, source="synthetic", max_bad_share=0.0, use=True
     )
     return request.param, Stored(out), tally

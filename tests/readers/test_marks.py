@@ -1,7 +1,11 @@
 import pytest
 
-from nntrack.readers.fingerprints import describe, mark_path, write_mark, write_marks
+from nntrack import config
+from nntrack.data.datasets import in_pipeline
+from nntrack.readers import marks
+from nntrack.readers.marks import describe, mark_path, write_mark, write_marks
 from tests import archives
+from tests.conftest import ROOT
 
 NAMES = ["AFLW2000-3D.zip", "300W-LP.zip"]
 
@@ -67,3 +71,23 @@ def test_an_absent_archive_keeps_its_mark(folder):
     outcome = write_marks(folder, NAMES)
     assert outcome[NAMES[0]] == "kept" and mark_path(folder / NAMES[0]).read_bytes() == before
     assert "AFLW2000-3D.zip: is absent; its committed mark is kept" in describe(outcome)
+
+
+def test_only_what_the_pipeline_rendered_is_synthetic(tmp_path, monkeypatch, rng):
+    """The licence of a converted file rests on it, so neither the name of a folder nor the place alone will do."""
+    monkeypatch.chdir(tmp_path)
+    ours = archives.aflw2k(rng).write(tmp_path / marks.SYNTHETIC / NAMES[0])
+    assert not marks.is_synthesized(ours)  # put there by hand
+    write_mark(ours)
+    assert marks.is_synthesized(ours) and marks.is_synthesized(marks.SYNTHETIC / NAMES[0])
+    elsewhere = archives.aflw2k(rng).write(tmp_path / "mine" / "synthetic" / NAMES[0])
+    write_mark(elsewhere)
+    assert not marks.is_synthesized(elsewhere)
+    archives.aflw2k(rng, 4).write(ours)  # another in its place
+    assert not marks.is_synthesized(ours)
+    assert not marks.is_synthesized(marks.SYNTHETIC / "absent.zip")
+
+
+def test_the_pipeline_names_the_archives_of_the_table():
+    foreach = config.read_yaml(ROOT / "dvc.yaml")["stages"]["convert"]["foreach"]
+    assert foreach == {name: row.archive for name, row in in_pipeline().items()}

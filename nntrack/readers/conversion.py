@@ -7,11 +7,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tqdm import tqdm
-
 from nntrack.data import hdf5
 from nntrack.data.datasets import DATASETS
-from nntrack.readers._common import Options, Tally
+from nntrack.readers._format import Options, Tally
+from nntrack.readers._parallel import ProgressBar
 from nntrack.readers.archive import fingerprint
 
 DRAWN = "none: drawn by the pipeline"  # not the terms of the original in whose layout it is
@@ -84,7 +83,7 @@ class _bar:
 
     def __init__(self, title: str, limit: int | None, progress: bool) -> None:
         self._limit = limit
-        self._bar = tqdm(desc=title, unit="sample", disable=not progress, dynamic_ncols=True)
+        self._bar = ProgressBar(desc=title, unit="sample", disable=not progress, dynamic_ncols=True)
 
     def __enter__(self) -> Callable[[Tally], None]:
         return self._advance

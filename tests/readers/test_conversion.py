@@ -8,8 +8,8 @@ import pytest
 from nntrack import config
 from nntrack.data.datasets import DATASETS
 from nntrack.data.hdf5 import Stored
-from nntrack.readers import convert as conversion
-from nntrack.readers._common import Options
+from nntrack.readers import conversion
+from nntrack.readers._format import Options
 from nntrack.readers.archive import fingerprint
 from tests import archives
 from tests.conftest import ROOT

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from nntrack.face_model.basel import FILE_NAME as BASEL
-from nntrack.files import replacing
+from nntrack.data.datasets import in_pipeline
+from nntrack.files import write_text
 from nntrack.readers.archive import fingerprint
 
-# Files that change what an archive is converted to, beside the archive or in it: data set's archive -> file
-COMPANIONS = {"300W-LP.zip": BASEL, "BIWI": "BIWI/biwi_boxes.csv"}
+SYNTHETIC = Path("data", "synthetic")  # where the pipeline puts the archives that it renders
+_COMPANIONS = {row.archive: row.companion for row in in_pipeline().values() if row.companion}
 
 
 def mark_path(archive: str | Path) -> Path:
@@ -20,13 +20,19 @@ def mark_path(archive: str | Path) -> Path:
 
 def write_mark(archive: str | Path) -> Path:
     """Write the mark of an archive that is there, and return its path. The same archive gives the same bytes."""
-    archive = Path(archive)
-    lines = [f"archive: {archive.name}", *(f"{key}: {value}" for key, value in fingerprint(archive).items())]
-    companion = archive.parent / COMPANIONS.get(archive.name, archive.name)
-    if companion != archive and companion.exists():
-        with open(companion, "rb") as stream:
-            lines.append(f"{companion.name}: {hashlib.file_digest(stream, 'sha256').hexdigest()}")
-    return _write(archive, lines)
+    write_text(mark_path(archive), _content(Path(archive)))
+    return mark_path(archive)
+
+
+def is_synthesized(archive: Path) -> bool:
+    """Whether an archive is one that the pipeline rendered: it lies where the pipeline puts those, as its mark says.
+
+    A folder of the same name elsewhere is no proof, nor is its place alone: either may hold somebody's own archive.
+    """
+    if archive.absolute().parent.resolve() != SYNTHETIC.resolve() or not archive.exists():
+        return False
+    path = mark_path(archive)
+    return path.exists() and path.read_text(encoding="utf-8") == _content(archive)
 
 
 def write_marks(folder: str | Path, archives: Collection[str], unused: Collection[str] = ()) -> dict[str, str]:
@@ -55,9 +61,18 @@ def describe(outcome: Mapping[str, str]) -> str:
     return "\n".join(f"{name}: {notes.get(state, state)}" for name, state in outcome.items())
 
 
+def _content(archive: Path) -> str:
+    lines = [f"archive: {archive.name}", *(f"{key}: {value}" for key, value in fingerprint(archive).items())]
+    companion = archive.parent / _COMPANIONS.get(archive.name, "")
+    if companion.is_file():
+        with open(companion, "rb") as stream:
+            lines.append(f"{companion.name}: {hashlib.file_digest(stream, 'sha256').hexdigest()}")
+    return "\n".join(lines) + "\n"
+
+
 def _mark(archive: Path, unused: bool) -> str:
     if unused:
-        _write(archive, [f"archive: {archive.name}", "not used"])
+        write_text(mark_path(archive), f"archive: {archive.name}\nnot used\n")
         return "not used"
     if archive.exists():
         write_mark(archive)
@@ -68,10 +83,3 @@ def _mark(archive: Path, unused: bool) -> str:
 def _is_mark(path: Path) -> bool:
     """Whether a mark of an archive is there; one that says 'not used' does not stand for any."""
     return path.exists() and "sha256:" in path.read_text(encoding="utf-8")
-
-
-def _write(archive: Path, lines: list[str]) -> Path:
-    path = mark_path(archive)
-    with replacing(path) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-    return path
