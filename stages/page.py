@@ -14,13 +14,10 @@ def main(
     """Put scripts, titles and the source of the archives into the skeleton."""
     from nntrack import config
     from nntrack.files import check_outputs, write_text
-    from nntrack.reporting import titles
-    from nntrack.reporting.plots_page import TEMPLATE, page
+    from nntrack.reporting.plots_page import plots_page
 
-    check_outputs(out, inputs=[TEMPLATE])
-    source = config.load().source
-    text = page(TEMPLATE.read_text(encoding="utf-8"), source, titles.of_plots(source))
-    write_text(out, text)
+    check_outputs(out)
+    write_text(out, plots_page(config.load().source))
 
 
 if __name__ == "__main__":

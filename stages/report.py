@@ -11,7 +11,9 @@ from nntrack.command_line import run
 def main(
     metrics: Annotated[Path, typer.Argument(help="folder of the metrics")],
     models: Annotated[Path, typer.Argument(help="folder of the two ONNX files")],
-    folder: Annotated[Path, typer.Argument(help="folder for table.md, model_card.md and report.md; of pictures/, too")],
+    folder: Annotated[
+        Path, typer.Argument(help="folder of pictures/; results.md, model_card.md and report.md are written here")
+    ],
 ) -> None:
     """Write the pages into FOLDER."""
     from nntrack import config
@@ -19,12 +21,12 @@ def main(
     from nntrack.reporting import report, tables
     from nntrack.reporting.model_card import model_card
 
-    check_outputs(*(folder / name for name in ("table.md", "model_card.md", "report.md")), inputs=[metrics, models])
+    check_outputs(*(folder / name for name in ("results.md", "model_card.md", "report.md")), inputs=[metrics, models])
     params, measured, facts = config.load(), report.read_metrics(metrics), report.read_facts(models)
     pictures = [path.stem for path in (folder / "pictures").glob("*.jpg")]
     values = params.model_dump(by_alias=True, mode="json")
     pages = {
-        "table.md": tables.table(measured),
+        "results.md": tables.results(measured),
         "model_card.md": model_card(measured, facts, params.synthesize.head),
         "report.md": report.report(measured, facts, values, pictures),
     }

@@ -53,14 +53,14 @@ FILES = [
     ("stages.page", "OUT", "params.yaml"),
     ("nntrack.commands.evaluate", "net faces OUT --localizer localizer", "localizer"),
     ("nntrack.commands.show", "faces -o OUT", "faces"),
-    ("nntrack.commands.update_readme", "table OUT", "table"),
+    ("nntrack.commands.update_readme", "metrics --readme OUT", "metrics/published.json"),
 ]
 # As above, with a file or folder that is written under a name of the stage's own.
 NAMED = [
     ("stages.train_pose", "hdf5 split model models/pose", "models/pose/model.safetensors"),
     ("stages.train_localizer", "faces split new", "new/model.safetensors"),
     ("stages.export", "pose localizer hdf5 onnx m.json", "onnx/head-pose.onnx"),
-    ("stages.report", "metrics onnx new", "new/table.md"),
+    ("stages.report", "metrics onnx new", "new/results.md"),
     ("stages.evaluate", "net faces x.json", "x_center.json"),
     ("stages.evaluate", "net faces x.json --errors new", "new/faces_bbox.csv"),
     ("stages.mark", "real", "real/BIWI.mark"),

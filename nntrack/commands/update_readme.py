@@ -1,4 +1,4 @@
-"""Bring the README's table of results up to date."""
+"""Bring the tables of results in README.md and docs/results.md up to date."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,12 +7,19 @@ import typer
 
 
 def main(
-    table: Annotated[Path, typer.Argument(help="the table, an output of the stage report")] = Path("reports/table.md"),
-    readme: Annotated[Path, typer.Argument(help="file with the table between two marks")] = Path("docs/results.md"),
+    metrics: Annotated[Path, typer.Argument(help="folder of the metrics")] = Path("metrics"),
+    readme: Annotated[Path, typer.Option(help="file for the short table")] = Path("README.md"),
+    results: Annotated[Path, typer.Option(help="file for all tables")] = Path("docs/results.md"),
 ) -> None:
-    """Put TABLE into README, before new results are committed. No stage does it: a run leaves the texts alone."""
-    from nntrack.files import check_outputs
-    from nntrack.reporting import report
+    """Write the tables of METRICS into README.md and docs/results.md, before new results are committed.
 
-    check_outputs(readme, inputs=[table])
-    report.update_readme(readme, table.read_text(encoding="utf-8"))
+    They go between the lines <!-- table:begin --> and <!-- table:end -->. No stage does this, so that a run leaves the
+    texts alone.
+    """
+    from nntrack.files import check_outputs
+    from nntrack.reporting import report, tables
+
+    check_outputs(readme, results, inputs=[metrics])
+    measured = report.read_metrics(metrics)
+    for path, text in ((readme, tables.summary(measured)), (results, tables.results(measured))):
+        print(f"{path}: {'updated' if report.update(path, text) else 'unchanged'}")

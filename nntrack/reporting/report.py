@@ -1,4 +1,4 @@
-"""What the pages are written from (``metrics/``, and what the ONNX files say), the README's table, and the report."""
+"""Reading what the pages are made from (``metrics/``, metadata of the ONNX files), and the report of a run."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from typing import Any
 from nntrack.deploy.runtime import LocalizerModel, PoseModel
 from nntrack.files import write_text
 from nntrack.reporting import tables, titles
-from nntrack.reporting.tables import document
+from nntrack.reporting.render import markdown, render
 
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
 Tree = Mapping[str, Any]
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """published, stability and export of ``metrics/``; under "detail" all files of ``metrics/detail/``, by name.
+    """Return published, stability and export of ``metrics/``; under "detail" all files of ``metrics/detail/``, by name.
 
     Raises FileNotFoundError or ValueError, naming the file.
     """
@@ -36,49 +36,54 @@ def _read(path: Path) -> Any:
 
 
 def read_facts(folder: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
-    """What the two ONNX files in ``folder`` say about themselves: ``{"pose": metadata, "localizer": metadata}``."""
+    """Return the metadata of the two ONNX files in ``folder``, under "pose" and "localizer"."""
     models = {"pose": PoseModel, "localizer": LocalizerModel}
     return {kind: model(Path(folder) / f"head-{kind}.onnx").metadata for kind, model in models.items()}
 
 
-def insert(text: str, block: str, origin: str = "README.md") -> str:
-    """``text`` with ``block`` between the two markers. Raises ValueError if they are not there, once each, in order."""
+def insert(text: str, block: str, path: str) -> str:
+    """Return ``text`` with ``block`` between its two marks. Raises ValueError, naming ``path``, if it lacks them."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
-        raise ValueError(f"{origin} must hold the lines '{BEGIN}' and '{END}' once each: the table goes between them")
+        raise ValueError(f"{path} must hold the lines '{BEGIN}' and '{END}' once each: the table goes between them")
     before, rest = text.split(BEGIN)
     return f"{before}{BEGIN}\n{block.strip()}\n{END}{rest.split(END)[1]}"
 
 
-def update_readme(path: str | os.PathLike[str], block: str) -> None:
-    """Put the table into the file at ``path``, which is left alone if it is there already."""
+def update(path: str | os.PathLike[str], block: str) -> bool:
+    """Put ``block`` between the marks of a file; return whether this changed it. Raises as `insert`."""
     old = Path(path).read_text(encoding="utf-8")
     new = insert(old, block, os.fspath(path))
     if new != old:
         write_text(path, new)
+    return new != old
 
 
 def report(measured: Tree, facts: Mapping[str, Mapping[str, str]], params: Tree, pictures: Collection[str] = ()) -> str:
-    """The run on one page, Markdown. params: all of params.yaml. pictures: names of the files in ``pictures/``."""
+    """Return a run on one page, in Markdown.
+
+    Args:
+        measured: see `read_metrics`.
+        facts: see `read_facts`.
+        params: all of params.yaml; how archives are rendered is left out where they were not.
+        pictures: names of the files in ``pictures/``, without their suffix.
+    """
+    if params["source"] == "real":
+        params = {name: value for name, value in params.items() if name != "synthesize"}
     order = [*titles.PICTURES, *sorted(set(pictures) - titles.PICTURES.keys())]
-    shown = [(name, titles.PICTURES.get(name, name)) for name in order if name in pictures]
-    return document(
-        "# Report",
-        f"Source of the archives: **{measured['detail'][tables.BENCHMARK]['source']}**. "
-        f"Parameters: digest `{facts['pose']['params']}`. "
-        "The weights, their data and their terms: [model card](model_card.md). Charts: `dvc plots show`.",
-        "## Results",
-        tables.table(measured).strip(),
-        "## All figures of the pose net",
-        tables.every_figure(measured),
-        *(["## Pictures"] if shown else []),
-        *(f"### {title}\n\n![{title}](pictures/{name}.jpg)" for name, title in shown),
-        "## Parameters",
-        tables.markdown([{"parameter": name, "value": value} for name, value in flat(params).items()]),
+    parameters = [{"parameter": name, "value": value} for name, value in flat(params).items()]
+    return render(
+        "report.md.j2",
+        source=measured["detail"][tables.BENCHMARK]["source"],
+        digest=facts["pose"]["params"],
+        results=tables.results(measured),
+        figures=tables.every_figure(measured),
+        pictures=[(name, titles.PICTURES.get(name, name)) for name in order if name in pictures],
+        parameters=markdown(parameters, ("value",)),
     )
 
 
 def flat(params: Tree, prefix: str = "") -> dict[str, str]:
-    """Sections to ``section.key``; a value that is itself a mapping of values stays on one line."""
+    """Return sections as ``section.key``; a value that is itself a mapping stays on one line."""
     found: dict[str, str] = {}
     for key, value in params.items():
         if isinstance(value, Mapping) and not prefix:

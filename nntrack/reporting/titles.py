@@ -1,10 +1,10 @@
-"""How things are called in print: datasets, protocols, published methods, charts and pictures."""
+"""Titles of datasets, protocols, published methods, charts and images, for tables and pages."""
 
 from nntrack.data.datasets import in_pipeline
 
 DATASETS = {name: row.title for name, row in in_pipeline().items()}
 
-# By dataset and protocol, as the files of single errors are called.
+# By dataset and protocol, as the CSV files of errors are named.
 PROTOCOLS = {
     "aflw2k_bbox": "AFLW2000-3D, ground-truth boxes",
     "aflw2k_center": "AFLW2000-3D, centre crop",
@@ -12,10 +12,10 @@ PROTOCOLS = {
     "ytfaces_bbox": "YTFaces, held-out persons",
     "biwi_box": "BIWI, boxes",
     "biwi_perspective": "BIWI, boxes, perspective corrected",
-    "widerface_val": "WIDER FACE, photos kept apart",
+    "widerface_val": "WIDER FACE, validation photos",
 }
 
-# The lines of a chart, by the end of their files' names that DVC leaves.
+# Lines of a chart, by the end of their files' names, which is all that DVC keeps of them.
 LINES = {
     "train/loss.tsv": "training",
     "train/loss.tsv::loss": "training",
@@ -34,30 +34,30 @@ PUBLISHED = {
     "NN-Tracker-2024_center": "NN-Tracker 2024, centre crop",
 }
 
-# The files of the stage that draws pictures, in the order in which they are shown.
+# Files of the stage `pictures`, in the order in which the pages show them.
 PICTURES = {
-    "poses_best_median_worst": "Pose net: best, median and worst answers",
+    "poses_best_median_worst": "Pose net: best, median and worst predictions",
     "localizer_hits_misses": "Localizer: hits and misses",
     "localizer_heat": "Localizer: heat maps",
-    "augmentation": "What a training batch looks like after augmentation",
-    **{f"dataset_{name}": f"Samples of {title}'s archive with their labels" for name, title in DATASETS.items()},
+    "augmentation": "Training images after augmentation",
+    **{f"dataset_{name}": f"{title}: samples with their labels" for name, title in DATASETS.items()},
 }
 
 
 def of(dataset: str, protocol: str) -> str:
-    """What was measured, in words."""
+    """Return the title of what was measured: a dataset under a protocol."""
     return PROTOCOLS.get(f"{dataset}_{protocol}") or f"{DATASETS.get(dataset, dataset)}, {protocol}"
 
 
 def of_plots(source: str) -> dict[str, str]:
-    """Titles of the charts, pictures and lines that DVC calls by their files; pictures in the order of the page.
+    """Return the titles of charts, images and lines by the names DVC gives them; images in the order of the page.
 
-    source: of the archives, told wherever a chart might be taken for one of the originals.
+    source: of the archives; stated in every title that could be mistaken for one of an original dataset.
     """
-    told = "" if source == "real" else f" ({source})"
+    note = "" if source == "real" else f" ({source})"
     return {
-        **{f"reports/errors/{name}.csv": f"Errors{told}: {title}" for name, title in PROTOCOLS.items()},
+        **{f"reports/errors/{name}.csv": f"Errors{note}: {title}" for name, title in PROTOCOLS.items()},
         **{f"reports/pictures/{name}.jpg": title for name, title in PICTURES.items()},
-        **{f"data/synthetic/sheets/{name}.jpg": f"Drawn in the layout of {title}" for name, title in DATASETS.items()},
+        **{f"data/synthetic/sheets/{name}.jpg": f"Rendered in the layout of {t}" for name, t in DATASETS.items()},
         **LINES,
     }
