@@ -26,12 +26,12 @@ def main(models: Path, out: Path) -> None:
     tiles = []
     for identity, scene, angles in FRAMES:
         rng = np.random.default_rng(identity)
-        person = renderer.draw_person(rng)
-        expression = person.express(rng) * 0.5
+        person = renderer.sample_person(rng)
+        expression = person.head.sample_expression(rng) * 0.5
         quat = aflw_angles_to_quat(*np.radians(angles))
         eyes = np.array([SIZE[1] * 0.5, SIZE[0] * 0.45])
         rng = np.random.default_rng(scene)
-        frame = renderer.draw(rng, person, expression, SIZE, quat, eyes, RADIUS).image
+        frame = renderer.render(rng, person, expression, SIZE, quat, eyes, RADIUS).image
         box = localizer.predict([frame])["bbox"][0]
         pose = {name: value[0] for name, value in pose_net.predict([frame], box[None]).items()}
         canvas = overlay.Canvas(frame)

@@ -18,11 +18,12 @@ def main(out: Path) -> None:
     tiles = []
     for angles in ([0, 0, 0], [-10, 40, 12]):
         rng = np.random.default_rng(20)
-        person = renderer.draw_person(rng)
+        person = renderer.sample_person(rng)
         quat = aflw_angles_to_quat(*np.radians(angles))
         grey = np.full((SIDE, SIDE), 225, np.uint8)
         centre = np.array([SIDE / 2, SIDE * 0.42])
-        picture = renderer.draw(rng, person, person.express(rng) * 0, grey.shape, quat, centre, RADIUS, background=grey)
+        rest = person.head.sample_expression(rng) * 0
+        picture = renderer.render(rng, person, rest, grey.shape, quat, centre, RADIUS, background=grey)
         labels = picture._asdict() | {"bbox": face_box(picture.landmarks, picture.quat, picture.pos_size)}
         labels["roi"] = square_around(labels["bbox"])
         tiles.append(draw_labels(picture.image, labels))

@@ -1,4 +1,4 @@
-"""Stage: draw the archives, for those who have none."""
+"""Stage: write the synthetic archives, for those who have no others."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from nntrack.command_line import run
 
 
 def main(folder: Annotated[Path, typer.Argument(help="folder for archives, marks and contact sheets")]) -> None:
-    """Draw heads and write them into FOLDER in the original archives' formats."""
+    """Render heads and write them into FOLDER in the original archives' formats."""
     from nntrack import config
     from nntrack.synthesis import write_archives
 

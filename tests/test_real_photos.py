@@ -7,7 +7,7 @@ from nntrack.deploy.runtime import PoseModel
 from nntrack.geometry.rotations import quat_to_rotmat
 from nntrack.readers import conversion
 from nntrack.readers._format import Options
-from nntrack.synthesis.archives import w300lp
+from nntrack.synthesis.archives import aflw2000
 from nntrack.synthesis.archives.formats import ZipWriter
 from tests import onnx_files
 
@@ -17,7 +17,7 @@ def archive(tmp_path_factory):
     path = tmp_path_factory.mktemp("archives") / "AFLW2000-3D.zip"
     with ZipWriter(path) as writer:
         for number in range(3):
-            for name, data in w300lp.aflw2k(5, number)[0]:
+            for name, data in aflw2000.render(5, number)[0]:
                 writer.add(name, data)
     return path
 

@@ -61,3 +61,7 @@ def _neutral() -> np.ndarray:
 
 
 NEUTRAL_LANDMARKS = _neutral()  # (68, 3)
+
+# The ellipsoid of the skull above and behind the face: its centre and half axes
+SKULL_CENTRE = np.array([0.0, -0.22, 0.78])
+SKULL_AXES = np.array([0.77, 0.91, 0.97])

@@ -1,9 +1,9 @@
-"""Draws the synthetic archives: heads of the pipeline's own, in the originals' layout, annotated as the originals are.
+"""Writes the synthetic archives: rendered heads in the originals' layout, annotated as the originals are.
 
-Every picture depends on (seed, archive, number) alone, so the bytes are the same whatever the number of workers.
+Every image depends on (seed, archive, number) alone, so the bytes are the same whatever the number of workers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,95 +16,82 @@ from nntrack.data.datasets import DATASETS
 from nntrack.files import check_outputs, replacing
 from nntrack.readers import marks
 from nntrack.readers._parallel import ProgressBar, in_order, one_thread
-from nntrack.synthesis.archives import biwi, formats, w300lp, widerface, ytfaces
-from nntrack.synthesis.archives.formats import ZipWriter
-from nntrack.synthesis.heads import load
+from nntrack.synthesis.archives import aflw2000, biwi, formats, w300lp, widerface, ytfaces
+from nntrack.synthesis.archives.formats import Members
+from nntrack.synthesis.heads.load import load
 
-SHEET = 40  # pictures on a contact sheet
-_COLUMNS, _TILE = 8, 160  # px, height of a picture on it
+_SHEET_IMAGES, _COLUMNS, _TILE = 40, 8, 160  # contact sheet: images, images in a row, px of their height
+_CHUNK = 4  # samples that a worker renders at a time
 
-Members = list[tuple[str, bytes]]  # path in the archive (its first part is a zip's name, where there are several), data
+Render = Callable[[int, int], tuple[Members, np.ndarray]]  # (seed, number) to a sample's members and one image
 
 
 class Plan(NamedTuple):
-    """One archive. draw: (seed, task) to members and one picture to show."""
+    """One archive: the dataset it imitates, how a sample is rendered, how many, and how they are written."""
 
     dataset: str
-    draw: Callable[[int, int], tuple[Members, np.ndarray]]
-    tasks: int
-    write: Callable[[Path, Iterator[Members]], None]
-
-    @property
-    def path(self) -> str:
-        """Its name in the folder of archives."""
-        return DATASETS[self.dataset].archive
+    render: Render
+    samples: int
+    write: Callable[[Path, Iterable[Members]], None]
 
 
 def plans(sizes: Synthesize) -> list[Plan]:
-    """What is drawn, and how much."""
+    """The archives to be written."""
     head = sizes.head
-    wide = partial(w300lp.w300lp, sizes.views)
     return [
-        Plan("aflw2k", partial(w300lp.aflw2k, head=head), sizes.aflw2k, _write_zip),
-        Plan("300wlp", partial(wide, head=head), sizes.photos_300wlp, _write_zip),
-        Plan("ytfaces", partial(ytfaces.draw, sizes.frames, head=head), sizes.clips, ytfaces.write),
-        Plan("widerface", partial(widerface.draw, head=head), sizes.widerface, widerface.write),
-        Plan("biwi", partial(biwi.draw, head=head), sizes.biwi, biwi.write),
+        Plan("aflw2k", partial(aflw2000.render, head=head), sizes.aflw2k, formats.write_zip),
+        Plan("300wlp", partial(w300lp.render, views=sizes.views, head=head), sizes.photos_300wlp, formats.write_zip),
+        Plan("ytfaces", partial(ytfaces.render, frames=sizes.frames, head=head), sizes.clips, ytfaces.write),
+        Plan("widerface", partial(widerface.render, head=head), sizes.widerface, widerface.write),
+        Plan("biwi", partial(biwi.render, head=head), sizes.biwi, biwi.write),
     ]
 
 
 def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None = None) -> None:
     """Write the archives, their marks and contact sheets (``sheets/<dataset>.jpg``) into ``folder``.
 
-    workers: processes, None for one per core. Raises FileNotFoundError or ValueError if the head model cannot be read.
+    Raises FileNotFoundError or ValueError if the head model cannot be read, ValueError if something else lies there.
+
+    Args:
+        folder: where to write.
+        sizes: of the archives.
+        seed: of all random numbers.
+        workers: processes, None for one per core.
     """
-    archives = [folder / plan.path for plan in plans(sizes)]
-    sheets = [_sheet_path(folder, plan) for plan in plans(sizes)]
-    for archive, beside in zip(archives, sheets, strict=True):
-        if archive.exists() and not beside.exists():
-            raise ValueError(f"{archive} was not written by this stage (there is no {beside}): name another folder")
-    zips = [archive for archive in archives if archive.suffix]
-    parts = {archive: ("*.zip", "*.csv") for archive in archives if not archive.suffix}
-    check_outputs(*zips, *map(marks.mark_path, archives), *sheets, folders=parts, inputs=[sizes.head])
-    with one_thread():  # as workers have it that are not forked, and so load it again
-        load.load(sizes.head)  # before they start, so that errors are told once
-    for plan in plans(sizes):
+    archives = {folder / DATASETS[plan.dataset].archive: plan for plan in plans(sizes)}
+    sheets = {path: folder / "sheets" / f"{plan.dataset}.jpg" for path, plan in archives.items()}
+    for path, sheet_path in sheets.items():
+        if path.exists() and not sheet_path.exists():
+            raise ValueError(f"{path} was not written by this stage (there is no {sheet_path}): name another folder")
+    zips = [path for path in archives if path.suffix]
+    folders = {path: ("*.zip", "*.csv") for path in archives if not path.suffix}
+    outputs = [*zips, *map(marks.mark_path, archives), *sheets.values()]
+    check_outputs(*outputs, folders=folders, inputs=[sizes.head])
+    with one_thread():  # as in workers that are not forked, which load the head again
+        load(sizes.head)  # before they start, so that errors are reported once
+    for path, plan in archives.items():
         shown: list[np.ndarray] = []
-        with replacing(folder / plan.path) as partial_path:
-            plan.write(partial_path, _drawn(plan, seed, workers, shown))
+        with replacing(path) as partial_path:
+            plan.write(partial_path, _rendered(plan, seed, workers, shown))
             height, width = shown[0].shape[:2]
             sheet = images.contact_sheet(shown, _COLUMNS, (_TILE, round(_TILE * width / height)))
-            with replacing(_sheet_path(folder, plan)) as sheet_path:  # first, as it tells whose the archive is
+            with replacing(sheets[path]) as sheet_path:  # first, as it tells whose the archive is
                 sheet_path.write_bytes(formats.jpeg(sheet, 95))
-        marks.write_mark(folder / plan.path)
+        marks.write_mark(path)
 
 
-def _sheet_path(folder: Path, plan: Plan) -> Path:
-    return folder / "sheets" / f"{plan.dataset}.jpg"
-
-
-def _drawn(plan: Plan, seed: int, workers: int | None, shown: list[np.ndarray]) -> Iterator[Members]:
-    """Members task by task; the first pictures are kept in ``shown``."""
-    numbers = range(plan.tasks)
-    chunks = [numbers[i : i + 4] for i in range(0, plan.tasks, 4)]
-    with ProgressBar(total=plan.tasks, desc=f"drawing {plan.path}", mininterval=1.0) as bar:
-        for results in in_order(_draw_chunk, (plan.draw, seed), chunks, workers):
-            for members, picture in results:
-                if len(shown) < SHEET:
-                    shown.append(picture)
+def _rendered(plan: Plan, seed: int, workers: int | None, shown: list[np.ndarray]) -> Iterator[Members]:
+    """Members sample by sample; the first images are added to ``shown``."""
+    chunks = [range(plan.samples)[i : i + _CHUNK] for i in range(0, plan.samples, _CHUNK)]
+    with ProgressBar(total=plan.samples, desc=f"rendering {DATASETS[plan.dataset].archive}", mininterval=1.0) as bar:
+        for samples in in_order(_render_chunk, (plan.render, seed), chunks, workers):
+            for members, image in samples:
+                if len(shown) < _SHEET_IMAGES:
+                    shown.append(image)
                 bar.update()
                 yield members
 
 
-def _draw_chunk(
-    context: tuple[Callable[[int, int], tuple[Members, np.ndarray]], int], numbers: Sequence[int]
-) -> list[tuple[Members, np.ndarray]]:
-    draw, seed = context
-    return [draw(seed, number) for number in numbers]
-
-
-def _write_zip(path: Path, parts: Iterator[Members]) -> None:
-    with ZipWriter(path) as archive:
-        for members in parts:
-            for name, data in members:
-                archive.add(name, data)
+def _render_chunk(context: tuple[Render, int], numbers: Sequence[int]) -> list[tuple[Members, np.ndarray]]:
+    render, seed = context
+    return [render(seed, number) for number in numbers]

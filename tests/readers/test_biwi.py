@@ -12,7 +12,6 @@ from nntrack.geometry.rotations import geodesic_distance, quat_to_aflw_angles
 from nntrack.readers import biwi
 from nntrack.readers._format import Options, Tally
 from nntrack.readers.archive import Damaged
-from nntrack.synthesis import renderer
 from tests import archives
 
 ONE = Options(workers=1)
@@ -24,13 +23,6 @@ def read(archive, options=ONE):
     samples = list(biwi.read(archive, options, tally))
     assert tally.kept == len(samples)
     return samples, tally
-
-
-def ray_to(point, camera):
-    """The smallest rotation from the optical axis to the ray through a point of the picture."""
-    ray = np.append((point - camera[2:]) / camera[:2], 1)
-    turn = np.cross([0, 0, 1], ray)
-    return Rotation.from_rotvec(turn / np.linalg.norm(turn) * np.arctan2(np.linalg.norm(turn), 1))
 
 
 class TestPose:
@@ -70,67 +62,6 @@ class TestPose:
         matrix = np.array([[520, 0, 321.5], [0, 520, 238], [0, 0, 1]])
         expected = cv2.projectPoints(eyes[None], np.zeros(3), np.zeros(3), matrix, np.array([0.1, -0.02, 0.001, 0.002]))
         np.testing.assert_allclose(labels["pos_size"][:2], expected[0].ravel())
-
-
-class TestDrawn:
-    def test_labels_are_those_of_the_drawn_head(self, tmp_path):
-        """The head's own landmarks, seen through the camera of the labels, lie where the pose says."""
-        drawn = [biwi.draw(7, number) for number in (0, 9, 20, 30)]
-        biwi.write(tmp_path / "BIWI", iter([members for members, _ in drawn]))
-        samples, tally = read(tmp_path / "BIWI")
-        assert [s.name for s in samples] == ["01/frame_00003", "01/frame_00012", "01/frame_00023"]
-        # the second person's calibration comes with the first frame, which was not drawn
-        assert tally.dropped == {"camera not known": 1} and "02 has no rgb.cal" in tally.messages[0]
-        for sample, (_, image) in zip(samples, drawn, strict=False):
-            np.testing.assert_array_equal(sample.image, image)
-            labels = sample.labels
-            quat, place = (values[int(sample.name[-5:]) - 3] for values in self.motion(7, 0))
-            assert np.degrees(geodesic_distance(labels["quat"], quat)) < 1e-3
-            lens = biwi.LENS
-            np.testing.assert_allclose(labels["camera"], [lens.focal, lens.focal, *lens.middle])
-            expected = [*(lens.middle + lens.focal * place[:2] / place[2]), lens.focal * 100 / place[2]]
-            np.testing.assert_allclose(labels["pos_size"], expected, atol=1e-2)
-            if "bbox" in labels:  # the face is where the labels say
-                centre = (labels["bbox"][:2] + labels["bbox"][2:]) / 2
-                assert np.abs(centre - labels["pos_size"][:2]).max() < 0.8 * labels["pos_size"][2]
-
-    @staticmethod
-    def motion(seed, who):
-        rng = np.random.default_rng([seed, biwi._STREAM, who])
-        renderer.draw_person(rng)
-        return biwi._motion(rng)
-
-    def test_a_head_is_seen_as_if_the_camera_looked_at_the_face(self):
-        """The rotation that the outline alone shows, turned with the ray to the face's middle, is the label."""
-        person = renderer.draw_person(np.random.default_rng(3))
-        face = person.rest[person.head.landmarks]
-        face = face - face[[36, 39, 42, 45]].mean(axis=0)
-        lens, rng = biwi.LENS, np.random.default_rng(5)
-        camera = np.array([lens.focal, lens.focal, *lens.middle])
-        raw, corrected = [], []
-        for _ in range(10):
-            turn = Rotation.from_euler("XYZ", rng.normal(0, [12, 20, 8]), degrees=True)
-            eyes = np.array([*(rng.choice([-1, 1], 2) * biwi._ASIDE), 1]) * 900
-            centre, radius = lens.middle + lens.focal * eyes[:2] / eyes[2], lens.focal * 100 / eyes[2]
-            picture = renderer.draw(
-                rng, person, person.head.at_rest, (40, 40), turn.as_quat(), centre, radius, lens=lens
-            )
-            points = (face @ turn.as_matrix().T * 100 + eyes) / radius  # every landmark as the pinhole has it
-            expected = lens.middle + lens.focal * points[:, :2] / points[:, 2:]
-            np.testing.assert_allclose(picture.landmarks[:, :2], expected, atol=1e-3)
-            seen = flat_fit(face, (picture.landmarks[:, :2] - centre) / radius)
-            middle = centre + turn.apply(renderer.FACE_MIDDLE)[:2] * radius
-            raw.append((turn.inv() * seen).magnitude())
-            corrected.append((turn.inv() * ray_to(middle, camera) * seen).magnitude())
-        assert np.degrees(np.mean(corrected)) < 1.5 < 15 < np.degrees(np.mean(raw))
-
-
-def flat_fit(face, points):
-    """The rotation of a scaled orthographic view (68, 2) of a face (68, 3)."""
-    rows = np.linalg.lstsq(np.column_stack([face, np.ones(68)]), points, rcond=None)[0][:3].T  # (2, 3)
-    u, _, v = np.linalg.svd(rows, full_matrices=False)
-    rows = u @ v
-    return Rotation.from_matrix(np.vstack([rows, np.cross(*rows)]))
 
 
 class TestArchive:

@@ -1,25 +1,25 @@
-"""What heads wear: long hair, hats, scarves and glasses, as meshes in the frame and unit of `reference`.
-
-A `Sheet` has a texture of its own with two channels, brightness and opacity, and is drawn over the head.
-"""
+"""Random long hair, hats, scarves and glasses, as meshes in the frame and unit of `geometry.neutral_face`."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from nntrack.geometry.landmarks import LEFT_EYE, RIGHT_EYE
-from nntrack.synthesis.heads.mesh import SOLID_PATCH, Mesh, Part, grid_triangles, merge
-from nntrack.synthesis.heads.surface import SKULL_MIDDLE
-from nntrack.synthesis.scene.background import noise
+from nntrack.geometry.neutral_face import SKULL_AXES, SKULL_CENTRE
+from nntrack.synthesis.heads.atlas import SOLID_PATCH
+from nntrack.synthesis.mesh import Mesh, Part, grid_triangles, merge, tube
+from nntrack.synthesis.textures import noise
 
-_ROWS, _COLUMNS = 22, 72
-_SKULL = np.array([0.77, 0.91, 0.97])  # its half axes
-_TEXTURE = (96, 384)
+_ROWS, _COLUMNS = 22, 72  # vertices of a sheet
+_TEXTURE = (96, 384)  # texels of a sheet
 
 
 class Sheet(NamedTuple):
-    """points (n, 3), triangles (m, 3), uv (n, 2) in 0..1, texture (H, W, 2): brightness and opacity 0..1; follows (n,):
-    0 where it moves with the head, 1 with the shoulders."""
+    """A surface with a texture of its own that is rendered over the head.
+
+    points (n, 3), triangles (m, 3), uv (n, 2) in 0..1, texture (H, W, 2): brightness and opacity 0..1; follows (n,): 0
+    where it moves with the head, 1 with the shoulders.
+    """
 
     points: np.ndarray
     triangles: np.ndarray
@@ -28,11 +28,14 @@ class Sheet(NamedTuple):
     follows: np.ndarray
 
 
-def draw_covers(rng: np.random.Generator, skull: np.ndarray, middle: np.ndarray, hair: float) -> list[Sheet]:
-    """What lies over the head: hair, a hat, a scarf, or nothing.
+def sample_headwear(rng: np.random.Generator, skull: np.ndarray, centre: np.ndarray, hair: float) -> list[Sheet]:
+    """Hair, a hat, a scarf, or nothing over the head.
 
-    skull (3,): how much larger the skull is than the neutral one along x, y, z. middle (3,): of the skull. hair: its
-    albedo.
+    Args:
+        rng: random numbers.
+        skull: (3,), size of the skull along x, y, z relative to the neutral one.
+        centre: (3,), of the skull.
+        hair: its albedo.
     """
     kind = rng.choice(("none", "hair", "hat", "hair and hat", "scarf"), p=(0.34, 0.48, 0.08, 0.06, 0.04))
     sheets = []
@@ -43,7 +46,7 @@ def draw_covers(rng: np.random.Generator, skull: np.ndarray, middle: np.ndarray,
         sheets.append(_hat(rng, skull, thickness))
     if kind == "scarf":
         sheets.append(_scarf(rng, skull))
-    return [sheet._replace(points=sheet.points + (middle - SKULL_MIDDLE)) for sheet in sheets]
+    return [sheet._replace(points=sheet.points + (centre - SKULL_CENTRE)) for sheet in sheets]
 
 
 def _hair(rng: np.random.Generator, skull: np.ndarray, hair: float, thickness: float) -> Sheet:
@@ -61,7 +64,7 @@ def _hair(rng: np.random.Generator, skull: np.ndarray, hair: float, thickness: f
     ends = np.where(turn < opening, low + parting, hanging)
     ends += rng.uniform(0.01, 0.08) * noise(rng, (1, _COLUMNS - 1), (1, 24))[0, np.arange(_COLUMNS) % (_COLUMNS - 1)]
     wave = (rng.uniform(0, 0.05), rng.uniform(4, 14), rng.uniform(0, 6))
-    points = _dome(azimuth, ends, _SKULL * skull + thickness, flare=rng.uniform(-0.05, 0.3), wave=wave)
+    points = _dome(azimuth, ends, SKULL_AXES * skull + thickness, flare=rng.uniform(-0.05, 0.3), wave=wave)
     streaks = 1 + np.clip(rng.uniform(0.15, 0.4) * noise(rng, _TEXTURE, (5, 200)), -0.5, 0.8)
     streaks *= 1 + rng.uniform(0, 0.5) * np.exp(-(((np.linspace(0, 1, _TEXTURE[0])[:, None] - 0.4) / 0.12) ** 2))
     ragged = rng.uniform(0.03, 0.2)
@@ -71,20 +74,20 @@ def _hair(rng: np.random.Generator, skull: np.ndarray, hair: float, thickness: f
 
 
 def _hat(rng: np.random.Generator, skull: np.ndarray, hair: float) -> Sheet:
-    """A cap, a woollen hat or one with a brim, over hair of thickness ``hair``."""
+    """A cap, a woollen hat or one with a brim, over hair that is ``hair`` thick."""
     azimuth = _azimuths()
     low = rng.uniform(-0.55, -0.28) + rng.normal(0, 0.05) * np.sin(azimuth) + 0.15 * (np.abs(azimuth) > 1.7)
-    axes = _SKULL * skull + hair + rng.uniform(0.03, 0.1)
+    axes = SKULL_AXES * skull + hair + rng.uniform(0.03, 0.1)
     axes[1] += rng.choice([0.0, rng.uniform(0, 0.5)])
     points = _dome(azimuth, low, axes).reshape(_ROWS, _COLUMNS, 3)
     if rng.random() < 0.6:  # the last rows become a visor or a brim
         reach = rng.uniform(0.2, 0.65)
         ahead = np.clip(np.cos(azimuth), 0, 1) ** 0.7 if rng.random() < 0.6 else np.ones(_COLUMNS)
-        for row, share in ((-3, 0.0), (-2, 0.5), (-1, 1.0)):
+        for row, fraction in ((-3, 0.0), (-2, 0.5), (-1, 1.0)):
             points[row] = points[-3]
-            points[row, :, 0] += share * reach * ahead * np.sin(azimuth)
-            points[row, :, 2] -= share * reach * ahead * np.cos(azimuth)
-            points[row, :, 1] += share * rng.uniform(0, 0.08)
+            points[row, :, 0] += fraction * reach * ahead * np.sin(azimuth)
+            points[row, :, 2] -= fraction * reach * ahead * np.cos(azimuth)
+            points[row, :, 1] += fraction * rng.uniform(0, 0.08)
     cloth = rng.uniform(0.03, 0.9) * (1 + rng.uniform(0, 0.12) * noise(rng, _TEXTURE, (24, 96)))
     if rng.random() < 0.3:
         cloth[int(rng.uniform(0.5, 0.9) * _TEXTURE[0]) :] = rng.uniform(0.03, 0.9)
@@ -97,13 +100,13 @@ def _scarf(rng: np.random.Generator, skull: np.ndarray) -> Sheet:
     turn = np.abs(azimuth)
     opening = rng.uniform(0.85, 1.05)
     ends = np.where(turn < opening, rng.uniform(-0.68, -0.45) + 0.5 * (turn / opening) ** 4, 1.9)
-    points = _dome(azimuth, ends, _SKULL * skull + rng.uniform(0.06, 0.14), flare=-0.1)
+    points = _dome(azimuth, ends, SKULL_AXES * skull + rng.uniform(0.06, 0.14), flare=-0.1)
     folds = 1 + rng.uniform(0.05, 0.25) * noise(rng, _TEXTURE, (4, 40))
     return _sheet(points, rng.uniform(0.03, 0.95) * folds, np.ones(_TEXTURE))
 
 
-def draw_glasses(rng: np.random.Generator, rest: np.ndarray) -> tuple[Mesh, list[Sheet]]:
-    """A frame for a head at rest of landmarks (68, 3), and its lenses if they are dark or mirror."""
+def sample_glasses(rng: np.random.Generator, rest: np.ndarray) -> tuple[Mesh, list[Sheet]]:
+    """Glasses that fit landmarks (68, 3) at rest: the frame, and the lenses if they are dark or reflecting."""
     shape = (rng.uniform(0.19, 0.265), rng.uniform(0.14, 0.22), rng.uniform(0.45, 1.0))
     rims = [_rim(rest, side, shape) for side in (-1, 1)]
     dark = rng.random() < 0.35
@@ -112,14 +115,14 @@ def draw_glasses(rng: np.random.Generator, rest: np.ndarray) -> tuple[Mesh, list
 
 def _frame(rims: list[np.ndarray], rest: np.ndarray, thick: float) -> Mesh:
     """Rims, bridge and temples."""
-    pieces = [_tube(rim, thick, closed=True) for rim in rims]
+    pieces = [_wire(rim, thick, closed=True) for rim in rims]
     inner = [rim[np.argmin(np.abs(rim[:, 0]))] for rim in rims]
     rise = np.array([0, -0.03, -0.02])
-    pieces.append(_tube(np.stack([inner[0], (inner[0] + inner[1]) / 2 + rise, inner[1]]), thick, closed=False))
+    pieces.append(_wire(np.stack([inner[0], (inner[0] + inner[1]) / 2 + rise, inner[1]]), thick, closed=False))
     for rim, side in zip(rims, (-1, 1), strict=True):
         hinge = rim[np.argmax(side * rim[:, 0])] + (0, -0.04, 0)
         ear = np.array([side * (abs(rest[0 if side < 0 else 16, 0]) + 0.07), -0.04, 0.85])
-        pieces.append(_tube(np.linspace(hinge, ear, 6), thick, closed=False))
+        pieces.append(_wire(np.linspace(hinge, ear, 6), thick, closed=False))
     return merge(pieces)
 
 
@@ -149,14 +152,13 @@ def _rim(rest: np.ndarray, side: int, shape: tuple[float, float, float]) -> np.n
     return np.column_stack([x, y, front + 0.03 + 0.35 * x * x])
 
 
-def _tube(line: np.ndarray, radius: float, closed: bool) -> Mesh:
+def _wire(line: np.ndarray, radius: float, closed: bool) -> Mesh:
+    """A thin tube along a line (n, 3) in the colour of the frame."""
     ahead = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0) if closed else np.gradient(line, axis=0)
     ahead = ahead / np.linalg.norm(ahead, axis=1, keepdims=True)
-    first = np.cross(ahead, np.where(np.abs(ahead[:, 2:]) < 0.8, (0, 0, 1.0), (0, 1.0, 0)))
-    first = first / np.linalg.norm(first, axis=1, keepdims=True)
-    second = np.cross(ahead, first)
-    ring = [line + radius * (np.cos(a) * first + np.sin(a) * second) for a in np.pi / 2 * np.arange(4)]
-    rows = np.stack([*ring, ring[0]])  # (5, n, 3)
+    reference = np.where(np.abs(ahead[:, 2:]) < 0.8, (0, 0, 1.0), (0, 1.0, 0))
+    rows = tube(line, np.full(len(line), radius), 4, reference, closed).swapaxes(0, 1)  # (5, n, 3)
+    rows[-1] = rows[0]
     rows = np.concatenate([rows, rows[:, :1]], axis=1) if closed else rows
     points = rows.reshape(-1, 3)
     uv = SOLID_PATCH.place(np.full(len(points), 0.5), np.full(len(points), 0.5))
@@ -164,7 +166,7 @@ def _tube(line: np.ndarray, radius: float, closed: bool) -> Mesh:
 
 
 def _azimuths() -> np.ndarray:
-    """About the head's axis, 0 in front, from one back to the other."""
+    """Angles (columns,) around the head: 0 in front, minus and plus pi at the back."""
     return np.linspace(-np.pi, np.pi, _COLUMNS)
 
 
@@ -175,11 +177,16 @@ def _dome(
     flare: float = 0.0,
     wave: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> np.ndarray:
-    """A sheet from the crown down to heights ``ends`` (columns,): over the skull's ellipsoid, then hanging; (n, 3).
+    """Vertices (n, 3) of a sheet from the crown over the skull's ellipsoid and then hanging down.
 
-    flare: how much wider it gets per unit it hangs; wave: amplitude, frequency and phase of its undulation.
+    Args:
+        azimuth: (columns,), see `_azimuths`.
+        ends: (columns,), y at which the sheet ends.
+        axes: (3,), half axes of the ellipsoid.
+        flare: how much wider the sheet gets per unit that it hangs.
+        wave: amplitude, frequency and phase of its undulation.
     """
-    drop = ends - SKULL_MIDDLE[1]
+    drop = ends - SKULL_CENTRE[1]
     total = np.where(drop < 0, np.arccos(np.clip(-drop / axes[1], -1, 1)), np.pi / 2 + np.maximum(drop, 0))
     reach = np.linspace(0, 1, _ROWS)[:, None] * total  # (rows, columns)
     hang = np.maximum(reach - np.pi / 2, 0)
@@ -189,7 +196,7 @@ def _dome(
     points = np.stack([axes[0] * across * np.sin(azimuth), down, -axes[2] * across * np.cos(azimuth)], axis=-1)
     # long hair falls along the neck, behind the shoulders' front
     points[..., 2] += 0.25 * np.minimum(hang, 1) * (points[..., 2] < 0)
-    return (points + SKULL_MIDDLE).reshape(-1, 3)
+    return (points + SKULL_CENTRE).reshape(-1, 3)
 
 
 def _sheet(points: np.ndarray, brightness: np.ndarray, opacity: np.ndarray) -> Sheet:

@@ -1,6 +1,6 @@
-"""What a person's surface looks like: the texture atlas with skin, lips, brows, eyes, beard and hair, as grey albedo.
+"""Random texture atlases of people: skin, lips, brows, eyes, beard, hair and clothes, as grey albedo.
 
-The atlas (`mesh.ATLAS`) is float32, 0 black to 1 white. Where features lie follows from the neutral head's landmarks.
+An atlas (`heads.atlas`) is float32, 0 black to 1 white. Where features lie follows from the neutral head's landmarks.
 """
 
 from functools import cache
@@ -11,20 +11,21 @@ import numpy as np
 
 from nntrack.geometry import landmarks
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
-from nntrack.synthesis.heads import mesh
+from nntrack.synthesis.appearance.clothes import clothes
+from nntrack.synthesis.heads import atlas
+from nntrack.synthesis.heads.atlas import texels
 from nntrack.synthesis.heads.surface import CENTRE, mirrored, neutral_surface, project
-from nntrack.synthesis.scene.background import noise
-from nntrack.synthesis.scene.props import stuff, write
+from nntrack.synthesis.textures import noise
 
-SIDE = mesh.ATLAS[1]  # of the skin patch
+SIDE = atlas.ATLAS[1]  # of the skin patch
 _COARSE = 160  # side of the maps that are smooth anyway
-CROWN = np.array([0.05, -1.0, 1.05])  # whence hair grows
+CROWN = np.array([0.05, -1.0, 1.05])  # from which hair grows
 
 # How low the scalp's hair reaches (y) by depth (z): forehead, temple, before the ear, over it, behind it, nape
 _HAIRLINE_Z = np.array([-0.25, 0.05, 0.32, 0.47, 0.58, 0.66, 0.73, 0.78, 0.98, 1.08, 1.25, 1.9])
 _HAIRLINE_Y = np.array([-0.66, -0.60, -0.45, -0.30, -0.02, 0.14, 0.12, -0.12, -0.05, 0.45, 0.72, 0.80])
 
-# Darker places on both sides: skin point, width, least and most darkening: nostrils, eyelids below and within, cheeks
+# Darker places on both sides, nostrils, below the eyes, inner lids, cheeks: skin point, width, least and most darkening
 _SHADED = (
     ((0.065, 0.44, -0.225), 0.022, 0.5, 0.85),
     ((0.31, 0.08, -0.04), 0.06, 0.0, 0.3),
@@ -33,30 +34,35 @@ _SHADED = (
 )
 
 
-class Looks(NamedTuple):
-    """texture: the atlas. tone: albedo of the skin. hair: albedo of the hair. oily: strength of highlights.
+class FaceTexture(NamedTuple):
+    """A person's texture atlas, and what else depends on it.
 
+    atlas (ATLAS). tone: albedo of the skin. hair: albedo of the hair. oiliness: strength of the skin's highlights.
     scalp (s,): how much hair grows at each skin vertex, 0..1.
     """
 
-    texture: np.ndarray
+    atlas: np.ndarray
     tone: float
     hair: float
-    oily: float
+    oiliness: float
     scalp: np.ndarray
 
 
 class _Maps(NamedTuple):
-    """Neutral skin points (S, S, 3) of the coarse map's texels, and masks (SIDE, SIDE) of the features."""
+    """What is the same in all atlases.
+
+    points (_COARSE, _COARSE, 3): the neutral surface at every few texels. lips (SIDE, SIDE): a mask, 0..1. strands
+    (SIDE, SIDE, 2): angle about the crown and distance from it, as places in the streaks of `_strands`.
+    """
 
     points: np.ndarray
     lips: np.ndarray
-    strands: np.ndarray  # (SIDE, SIDE, 2): angle about the crown and distance from it, for `cv2.remap`
+    strands: np.ndarray
 
 
 @cache
 def _maps() -> _Maps:
-    points = project(CENTRE + mesh.texel_directions(_COARSE).reshape(-1, 3)).reshape(_COARSE, _COARSE, 3)
+    points = project(CENTRE + atlas.texel_directions(_COARSE).reshape(-1, 3)).reshape(_COARSE, _COARSE, 3)
     lips = np.zeros((SIDE, SIDE), np.float32)
     outline = np.vstack([_curve(NEUTRAL_LANDMARKS[48:55]), _curve(NEUTRAL_LANDMARKS[[*range(54, 60), 48]])])
     cv2.fillPoly(lips, [_fixed(outline)], 1.0, cv2.LINE_AA, 4)
@@ -68,15 +74,22 @@ def _maps() -> _Maps:
     return _Maps(points.astype(np.float32), cv2.GaussianBlur(lips, (0, 0), 1.5), strands)
 
 
-def scalp_share(points: np.ndarray, line: np.ndarray, recede: float, soft: float) -> np.ndarray:
-    """How much hair grows at skin points (..., 3), 0..1. ``recede``: how far the corners above the temples are bald."""
+def _scalp_coverage(points: np.ndarray, line: np.ndarray, recede: float, soft: float) -> np.ndarray:
+    """How much hair grows at skin points (..., 3), 0..1.
+
+    Args:
+        points: (..., 3), on the neutral surface.
+        line: (12,), y of the hairline at `_HAIRLINE_Z`.
+        recede: how far the corners above the temples are bald, head radii.
+        soft: width of the transition, head radii.
+    """
     limit = np.interp(points[..., 2], _HAIRLINE_Z, line)
     corner = np.exp(-(((np.abs(points[..., 0]) - 0.38) / 0.14) ** 2)) * (points[..., 2] < 0.4)
     return np.clip((limit - recede * corner - points[..., 1]) / soft + 0.5, 0, 1).astype(np.float32)
 
 
-def draw_looks(rng: np.random.Generator, placed: np.ndarray) -> Looks:
-    """A random person's skin, face, hair and clothes. placed (s, 3): the skin vertices on the neutral surface."""
+def sample_face_texture(rng: np.random.Generator, surface_points: np.ndarray) -> FaceTexture:
+    """A random person's skin, face, hair and clothes. surface_points (s, 3): see `HeadModel`."""
     tone = float(rng.uniform(0.22, 0.85))
     dark_hair = rng.uniform(0.02, 0.22)
     hair = float(dark_hair if rng.random() < 0.65 else rng.uniform(0.15, 0.85))
@@ -86,30 +99,30 @@ def draw_looks(rng: np.random.Generator, placed: np.ndarray) -> Looks:
     recede = max(0.0, rng.normal(0.05, 0.12))
     soft = rng.uniform(0.03, 0.2)
     maps = _maps()
-    share: np.ndarray = np.zeros((_COARSE, _COARSE), np.float32)
-    scalp = np.zeros(len(placed), np.float32)
+    coverage: np.ndarray = np.zeros((_COARSE, _COARSE), np.float32)
+    scalp = np.zeros(len(surface_points), np.float32)
     if not bald:
-        share = scalp_share(maps.points, line, recede, soft) + 0.6 * noise(rng, share.shape, (40, 40)) * soft
-        scalp = scalp_share(placed, line, recede, soft)
+        coverage = _scalp_coverage(maps.points, line, recede, soft) + 0.6 * noise(rng, coverage.shape, (40, 40)) * soft
+        scalp = _scalp_coverage(surface_points, line, recede, soft)
     skin = _skin(rng, tone)
     skin = _features(rng, skin, hair)
     if rng.random() < 0.42:
         skin = _beard(rng, skin, hair)
-    covered = cv2.resize(np.clip(share, 0, 1), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    covered = np.clip(2.2 * covered * (1 + 0.18 * noise(rng, covered.shape, (SIDE // 2, SIDE // 2))), 0, 1)
-    skin = skin * (1 - covered) + covered * hair * strands(rng)
-    texture = np.zeros(mesh.ATLAS, np.float32)  # a strip between the patches is never drawn
+    coverage = cv2.resize(np.clip(coverage, 0, 1), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    coverage = np.clip(2.2 * coverage * (1 + 0.18 * noise(rng, coverage.shape, (SIDE // 2, SIDE // 2))), 0, 1)
+    skin = skin * (1 - coverage) + coverage * hair * _strands(rng)
+    texture = np.zeros(atlas.ATLAS, np.float32)  # a strip between the patches is never seen
     texture[:SIDE] = skin
     _fill_patches(rng, texture, tone)
-    return Looks(np.clip(texture, 0.01, 1), tone, hair, float(rng.uniform(0, 0.45) ** 1.5), scalp)
+    return FaceTexture(np.clip(texture, 0.01, 1), tone, hair, float(rng.uniform(0, 0.45) ** 1.5), scalp)
 
 
-def strands(rng: np.random.Generator) -> np.ndarray:
-    """Streaks of hair about the crown, (SIDE, SIDE), mean 1."""
+def _strands(rng: np.random.Generator) -> np.ndarray:
+    """Streaks of hair around the crown (SIDE, SIDE), of mean 1."""
     fine: np.ndarray = 0.3 * rng.standard_normal((32, 512), np.float32) + 0.2 * noise(rng, (32, 512), (4, 256))
     fine = cv2.GaussianBlur(fine, (0, 0), sigmaX=0.6, sigmaY=3) * rng.uniform(0.8, 2.2)
-    at = _maps().strands
-    fine = cv2.remap(fine, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)  # type: ignore[call-overload]  # one map is enough
+    u, v = cv2.split(_maps().strands)
+    fine = cv2.remap(fine, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return np.clip(1 + fine, 0.3, 2.2)
 
 
@@ -201,50 +214,24 @@ def _beard(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.ndarra
 
 
 def _fill_patches(rng: np.random.Generator, texture: np.ndarray, tone: float) -> None:
-    plain = patch_of(texture, mesh.PLAIN_PATCH)
+    plain = texels(texture, atlas.PLAIN_PATCH)
     plain[:] = tone * rng.uniform(0.85, 1.02) * (1 + 0.05 * noise(rng, plain.shape, (6, 6)))
-    cloth = patch_of(texture, mesh.CLOTH_PATCH)
-    cloth[:] = _cloth(rng, cloth.shape)
-    patch_of(texture, mesh.EYE_PATCH)[:] = _eye(rng)
-    patch_of(texture, mesh.DARK_PATCH)[:] = rng.uniform(0.02, 0.12)
-    rim = patch_of(texture, mesh.RIM_PATCH)
+    cloth = texels(texture, atlas.CLOTH_PATCH)
+    cloth[:] = clothes(rng, cloth.shape)
+    texels(texture, atlas.EYE_PATCH)[:] = _eye(rng)
+    texels(texture, atlas.DARK_PATCH)[:] = rng.uniform(0.02, 0.12)
+    rim = texels(texture, atlas.RIM_PATCH)
     rim[:] = tone * np.linspace(0.75, 0.35, len(rim), dtype=np.float32)[:, None]
-    patch_of(texture, mesh.SOLID_PATCH)[:] = rng.choice([rng.uniform(0.01, 0.15), rng.uniform(0.1, 0.9)])
-    teeth = patch_of(texture, mesh.TEETH_PATCH)
+    texels(texture, atlas.SOLID_PATCH)[:] = rng.choice([rng.uniform(0.01, 0.15), rng.uniform(0.1, 0.9)])
+    teeth = texels(texture, atlas.TEETH_PATCH)
     gaps = np.abs(np.sin(np.linspace(0, 11 * np.pi, teeth.shape[1], dtype=np.float32)))
     teeth[:] = rng.uniform(0.5, 0.95) * (0.75 + 0.25 * np.minimum(1, 4 * gaps))
     teeth *= np.abs(np.linspace(-1, 1, teeth.shape[1], dtype=np.float32)) * -0.35 + 1
 
 
-def _cloth(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Clothes about the chest: a material, and often an opening, lapels, a tie, buttons or letters."""
-    u = np.linspace(-1, 1, shape[1], dtype=np.float32)[None]
-    v = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None]
-    cloth = rng.uniform(0.03, 0.95) * stuff(rng, shape, np.exp(rng.uniform(np.log(12), np.log(120))))
-    kind = rng.random()
-    if kind > 0.5:  # a shirt in the opening of a jacket
-        deep, wide = rng.uniform(0.15, 0.7), rng.uniform(0.05, 0.3)
-        edge = wide * (1 - v / deep)
-        lapel = np.abs(u) < edge + rng.uniform(0.02, 0.12) * (v < 0.9 * deep)
-        cloth = np.where(lapel, cloth * rng.uniform(0.6, 1.3), cloth)
-        cloth = np.where(np.abs(u) < edge, rng.uniform(0.05, 0.95), cloth)
-        if rng.random() < 0.4:
-            tie = (np.abs(u) < 0.015 + 0.03 * v) & (v < deep)
-            cloth = np.where(tie, rng.uniform(0.03, 0.7) * stuff(rng, shape, 20), cloth)
-    if rng.random() < 0.3:
-        mask = np.zeros(shape, np.float32)
-        write(rng, mask, shape[1] * np.array([rng.uniform(0.35, 0.5), rng.uniform(0.2, 0.4)]), shape[1] * 0.12)
-        cloth = cloth * (1 - mask) + rng.uniform(0.02, 0.98) * mask
-    if rng.random() < 0.3:
-        for at in np.arange(0.05, 1, rng.uniform(0.06, 0.15)):
-            centre = (shape[1] // 2, int(at * shape[0]))
-            cv2.circle(cloth, centre, int(rng.integers(2, 5)), float(rng.uniform(0.02, 0.95)), -1, cv2.LINE_AA)
-    return np.clip(cloth, 0.02, 1).astype(np.float32)
-
-
 def _eye(rng: np.random.Generator) -> np.ndarray:
     """The front of an eyeball with iris and pupil; the gaze is where they lie."""
-    side = round((mesh.EYE_PATCH.u1 - mesh.EYE_PATCH.u0) * SIDE)
+    side = round((atlas.EYE_PATCH.u1 - atlas.EYE_PATCH.u0) * SIDE)
     eye = np.full((side, side), rng.uniform(0.45, 0.85), np.float32)
     eye *= 1 + 0.04 * noise(rng, eye.shape, (6, 6))
     # the patch shows 2 radians on either side of the front
@@ -252,21 +239,14 @@ def _eye(rng: np.random.Generator) -> np.ndarray:
     radius = side / 4 * rng.uniform(0.46, 0.52)
     iris = rng.uniform(0.04, 0.4)
     at = tuple(int(v) for v in np.round(centre * 16))
-    for share, value in ((1.0, iris * 0.6), (0.88, iris), (rng.uniform(0.3, 0.55), 0.02)):
-        cv2.circle(eye, at, round(radius * share * 16), float(value), -1, cv2.LINE_AA, 4)
+    for scale, value in ((1.0, iris * 0.6), (0.88, iris), (rng.uniform(0.3, 0.55), 0.02)):
+        cv2.circle(eye, at, round(radius * scale * 16), float(value), -1, cv2.LINE_AA, 4)
     if rng.random() < 0.7:  # the window or lamp mirrored in it
         glint = tuple(int(v) for v in np.round((centre + radius * rng.uniform(-0.4, 0.4, 2)) * 16))
         cv2.circle(eye, glint, round(radius * rng.uniform(0.1, 0.22) * 16), 1.0, -1, cv2.LINE_AA, 4)
     # the upper lid and its lashes shade it
     eye *= np.clip(np.linspace(0.1, 1.75, side, dtype=np.float32), 0.45, 1)[:, None]
     return cv2.GaussianBlur(eye, (0, 0), 0.7)
-
-
-def patch_of(texture: np.ndarray, patch: mesh.Patch) -> np.ndarray:
-    """The part of an atlas that a patch covers, a view."""
-    height, width = mesh.ATLAS
-    rows = slice(round(patch.v0 * height), round(patch.v1 * height))
-    return texture[rows, round(patch.u0 * width) : round(patch.u1 * width)]
 
 
 @cache
@@ -292,7 +272,7 @@ def _curve(points: np.ndarray, count: int = 24) -> np.ndarray:
 
 def _fixed(points: np.ndarray) -> np.ndarray:
     """Skin points (n, 3) to texels in sixteenths, as OpenCV's drawing takes them."""
-    uv = mesh.skin_uv(points) * mesh.ATLAS[::-1]
+    uv = atlas.skin_uv(points) * atlas.ATLAS[::-1]
     return np.round((uv - 0.5) * 16).astype(np.int32)
 
 

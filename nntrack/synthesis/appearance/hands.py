@@ -1,19 +1,19 @@
-"""Arms and hands of a drawn person, hanging, folded or raised, as sheets like what is worn. Frame and unit of
-`reference`."""
+"""Random arms and hands, hanging, folded or raised, as sheets. Frame and unit of `geometry.neutral_face`."""
 
 import cv2
 import numpy as np
 
 from nntrack.synthesis.appearance.accessories import Sheet
-from nntrack.synthesis.appearance.face_texture import Looks, patch_of
-from nntrack.synthesis.heads.mesh import CLOTH_PATCH, grid_triangles
-from nntrack.synthesis.scene.props import stuff
+from nntrack.synthesis.appearance.face_texture import FaceTexture
+from nntrack.synthesis.heads.atlas import CLOTH_PATCH, texels
+from nntrack.synthesis.mesh import grid_triangles, tube
+from nntrack.synthesis.textures import material
 
 SHOULDER = np.array([1.72, 2.2, 1.12])  # of the subject's left arm
 UPPER, FORE = 2.9, 2.55  # lengths
 _TEXTURE = (128, 128)
-TURNS = 12
-# Where a left wrist rests (x outward), how far it strays, and how often: hanging, folded, on a table, on the hip, near
+SIDES = 12  # of the tubes
+# Where a left wrist rests (x outward), std of its place, and probability: hanging, folded, on a table, on the hip, near
 # the face, above the head
 _WRISTS = (
     ((2.3, 7.2, 0.8), 0.3, 0.36),
@@ -25,22 +25,22 @@ _WRISTS = (
 )
 
 
-def draw_arms(rng: np.random.Generator, look: Looks) -> list[Sheet]:
-    """Both arms, in sleeves of the body's cloth or of another."""
-    cloth = cv2.resize(patch_of(look.texture, CLOTH_PATCH), _TEXTURE[::-1], interpolation=cv2.INTER_AREA)
+def sample_arms(rng: np.random.Generator, texture: FaceTexture) -> list[Sheet]:
+    """Both arms, the right one first, in sleeves of the body's cloth or of another."""
+    cloth = cv2.resize(texels(texture.atlas, CLOTH_PATCH), _TEXTURE[::-1], interpolation=cv2.INTER_AREA)
     if rng.random() < 0.3:
-        cloth = np.clip(rng.uniform(0.03, 0.95) * stuff(rng, _TEXTURE, rng.uniform(10, 60)), 0.02, 1)
+        cloth = np.clip(rng.uniform(0.03, 0.95) * material(rng, _TEXTURE, rng.uniform(10, 60)), 0.02, 1)
     rows = np.linspace(0, 1, _TEXTURE[0])[:, None]
     sleeve = rng.choice([rng.uniform(0.15, 0.35), 0.84], p=[0.35, 0.65])
-    skin = look.tone * rng.uniform(0.85, 1.05)
-    texture = np.where(rows < sleeve, cloth, skin).astype(np.float32)
-    return [_arm(rng, side, np.stack([texture, np.ones_like(texture)], axis=-1)) for side in (-1, 1)]
+    skin = texture.tone * rng.uniform(0.85, 1.05)
+    brightness = np.where(rows < sleeve, cloth, skin).astype(np.float32)
+    return [_arm(rng, side, np.stack([brightness, np.ones_like(brightness)], axis=-1)) for side in (-1, 1)]
 
 
 def _arm(rng: np.random.Generator, side: int, texture: np.ndarray) -> Sheet:
-    rest, stray, _ = _WRISTS[rng.choice(len(_WRISTS), p=[share for *_, share in _WRISTS])]
-    wrist = np.array(rest) + rng.normal(0, stray, 3)
-    elbow, wrist = bent(SHOULDER, wrist, np.array([1.0, 0.7, 0.3]) + rng.normal(0, 0.2, 3))
+    rest, std, _ = _WRISTS[rng.choice(len(_WRISTS), p=[probability for *_, probability in _WRISTS])]
+    wrist = np.array(rest) + rng.normal(0, std, 3)
+    elbow, wrist = bend_arm(SHOULDER, wrist, np.array([1.0, 0.7, 0.3]) + rng.normal(0, 0.2, 3))
     ahead = (wrist - elbow) / np.linalg.norm(wrist - elbow) + rng.normal(0, 0.25, 3)
     ahead /= np.linalg.norm(ahead)
     across = np.cross(ahead, rng.normal(0, 1, 3))
@@ -55,7 +55,7 @@ def _arm(rng: np.random.Generator, side: int, texture: np.ndarray) -> Sheet:
     )
 
 
-def bent(shoulder: np.ndarray, wrist: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def bend_arm(shoulder: np.ndarray, wrist: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Elbow and wrist of an arm that reaches toward ``wrist``, its elbow pointing ``outward``."""
     reach = wrist - shoulder
     length = np.linalg.norm(reach)
@@ -97,15 +97,9 @@ def _hand(
 
 
 def _tube(line: np.ndarray, radii: np.ndarray, rows: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points, triangles and uv of rings about a line (n, 3), closed at its end; rows: v at both ends."""
+    """Points, triangles and uv of a tube around a line (n, 3), closed at its end; rows: v at both ends."""
     line, radii = np.vstack([line, 2 * line[-1] - line[-2]]), np.r_[radii, 0.0]
     line[-1] = line[-2] + 0.6 * radii[-2] * (line[-1] - line[-2]) / np.linalg.norm(line[-1] - line[-2])
-    ahead = np.gradient(line, axis=0)
-    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True)
-    first = np.cross(ahead, (0.3, 0.2, 1.0))
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    turns = np.linspace(0, 2 * np.pi, TURNS + 1)[:, None]
-    ring = np.cos(turns)[None] * first[:, None] + np.sin(turns)[None] * np.cross(ahead, first)[:, None]
-    points = (line[:, None] + radii[:, None, None] * ring).reshape(-1, 3)
-    v, u = np.meshgrid(np.linspace(*rows, len(line)), np.linspace(0, 1, TURNS + 1), indexing="ij")
-    return points, grid_triangles(len(line), TURNS + 1), np.column_stack([u.ravel(), v.ravel()])
+    points = tube(line, radii, SIDES, np.array([0.3, 0.2, 1.0])).reshape(-1, 3)
+    v, u = np.meshgrid(np.linspace(*rows, len(line)), np.linspace(0, 1, SIDES + 1), indexing="ij")
+    return points, grid_triangles(len(line), SIDES + 1), np.column_stack([u.ravel(), v.ravel()])

@@ -1,8 +1,8 @@
-"""The originals' file formats, for writing: zip, JPEG, PNG, .mat and .npz with the same bytes every time."""
+"""Writes the original archives' file formats, zip, JPEG, PNG, .mat and .npz, with the same bytes every time."""
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
+Members = list[tuple[str, bytes]]  # path in the archive, content
 _DATE = (2016, 1, 1, 0, 0, 0)
 # The first 116 bytes of a .mat are text, where SciPy puts the time of writing.
 _MAT_TEXT = b"MATLAB 5.0 MAT-file".ljust(116)
@@ -29,11 +30,19 @@ class ZipWriter:
         self._zip.close()
 
     def add(self, name: str, data: bytes) -> None:
-        """Add one member; pictures and .npz, which are compressed already, are stored as they are."""
+        """Add one member; images and .npz, which are compressed already, are stored as they are."""
         member = zipfile.ZipInfo(name, _DATE)
         member.external_attr = 0x20  # the archive attribute of DOS, as in the originals
         packed = name.endswith((".jpg", ".png", ".npz"))
         self._zip.writestr(member, data, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
+
+
+def write_zip(path: Path, samples: Iterable[Members]) -> None:
+    """Write the members of all samples into one zip."""
+    with ZipWriter(path) as archive:
+        for members in samples:
+            for name, data in members:
+                archive.add(name, data)
 
 
 def jpeg(image: np.ndarray, quality: int) -> bytes:
@@ -58,8 +67,8 @@ def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as file:
         for name, value in arrays.items():
-            part = io.BytesIO()
-            np.lib.format.write_array(part, np.ascontiguousarray(value), allow_pickle=False)
+            array = io.BytesIO()
+            np.lib.format.write_array(array, np.ascontiguousarray(value), allow_pickle=False)
             member = zipfile.ZipInfo(f"{name}.npy", _DATE)
-            file.writestr(member, part.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1)
+            file.writestr(member, array.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1)
     return stream.getvalue()

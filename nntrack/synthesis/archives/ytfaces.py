@@ -1,10 +1,10 @@
-"""Drawn video clips as the Kaggle release of YouTube Faces has them: a csv, and zips of one .npz per video.
+"""Renders video clips as the Kaggle release of YouTube Faces has them: a csv, and zips of one .npz per video.
 
-Heads turn smoothly and faces change. A few landmark fits are bad on purpose, as machine-made ones are.
+Heads turn and faces change smoothly. Some landmarks are wrong on purpose, as those of an automatic fit are.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,38 +13,44 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from nntrack.geometry.boxes import landmark_box
+from nntrack.geometry.perspective import FACE_MIDDLE
 from nntrack.geometry.rotations import quat_apply
 from nntrack.synthesis import renderer
-from nntrack.synthesis.archives.formats import ZipWriter, npz
-from nntrack.synthesis.heads import load
+from nntrack.synthesis.archives.formats import Members, ZipWriter, npz
+from nntrack.synthesis.heads.load import load
 
 SIZE = (200, 220)  # px, height and width
 _STREAM = 3  # of random numbers
-_BAD_SHARE = 0.03  # of the frames
+_BAD = 0.03  # fraction of the frames
 _CLIPS_PER_PERSON = 2
 _ZIPS = 4
 _STEM = "youtube_faces_with_keypoints_full"
 _COLUMNS = ("videoID", "personName", "imageHeight", "imageWidth", "videoDuration", "averageFaceSize")
 
-Members = list[tuple[str, bytes]]
 
+def render(seed: int, number: int, *, frames: int, head: str | None = None) -> tuple[Members, np.ndarray]:
+    """One clip: its .npz and its row of the csv, and the image of a frame.
 
-def draw(frames: int, seed: int, number: int, head: str | None = None) -> tuple[Members, np.ndarray]:
-    """One clip: its .npz and its row of the csv, and a frame to show. head: as in `heads.load`."""
+    Args:
+        seed: of the whole archive.
+        number: of the clip, from 0.
+        frames: how many.
+        head: see `heads.load`.
+    """
     # the same person in every clip of theirs
     person_rng = np.random.default_rng([seed, _STREAM, 0, number // _CLIPS_PER_PERSON])
-    person = renderer.draw_person(person_rng, load.load(head))
+    person = renderer.sample_person(person_rng, load(head))
     rng = np.random.default_rng([seed, _STREAM, 1, number])
-    looks = rng.bit_generator.state
-    expressions = _smooth_between(person.express(rng), person.express(rng), frames)
-    pictures = []
+    state = rng.bit_generator.state
+    expressions = _smooth_between(person.head.sample_expression(rng), person.head.sample_expression(rng), frames)
+    renderings = []
     for expression, (quat, middle, radius) in zip(expressions, _motion(rng, frames), strict=True):
         still = np.random.default_rng(0)
-        still.bit_generator.state = looks  # light and background stay as they are
-        centre = middle - quat_apply(quat, renderer.FACE_MIDDLE)[:2] * radius
-        pictures.append(renderer.draw(still, person, expression, SIZE, quat, centre, radius))
-    colour = np.stack([_rgb(p.image) for p in pictures], axis=-1)  # (H, W, 3, N)
-    points = np.stack([_spoilt(p.landmarks, rng) for p in pictures])  # (N, 68, 3)
+        still.bit_generator.state = state  # the same light and background in every frame
+        centre = middle - quat_apply(quat, FACE_MIDDLE)[:2] * radius
+        renderings.append(renderer.render(still, person, expression, SIZE, quat, centre, radius))
+    colour = np.stack([_rgb(r.image) for r in renderings], axis=-1)  # (H, W, 3, N)
+    points = np.stack([_with_errors(r.landmarks, rng) for r in renderings])  # (N, 68, 3)
     boxes = landmark_box(points)
     arrays = {
         "colorImages": colour,
@@ -56,16 +62,16 @@ def draw(frames: int, seed: int, number: int, head: str | None = None) -> tuple[
     size = "" if number % 7 == 3 else f"{(boxes[:, 2:] - boxes[:, :2]).mean():.3f}"  # sometimes unknown
     row = [name, name.rpartition("_")[0], *map(str, SIZE), f"{frames}.0", size]
     stem = f"{_STEM}_{number % _ZIPS + 1}"
-    return [(f"{stem}/{name}.npz", npz(arrays)), ("row", ",".join(row).encode())], pictures[frames // 2].image
+    return [(f"{stem}/{name}.npz", npz(arrays)), ("row", ",".join(row).encode())], renderings[frames // 2].image
 
 
-def write(folder: Path, parts: Iterator[Members]) -> None:
+def write(folder: Path, samples: Iterable[Members]) -> None:
     """The folder: four zips and the table, which has a stray column of row numbers as the original does."""
     rows = []
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         archives = [stack.enter_context(ZipWriter(folder / f"{_STEM}_{i + 1}.zip")) for i in range(_ZIPS)]
-        for number, ((path, data), (_, row)) in enumerate(parts):
+        for number, ((path, data), (_, row)) in enumerate(samples):
             archives[number % _ZIPS].add(path, data)
             rows.append(row.decode().split(","))
     with open(folder / f"{_STEM}.csv", "w", encoding="utf-8", newline="") as stream:
@@ -93,15 +99,15 @@ def _smooth_between(start: np.ndarray, end: np.ndarray, frames: int) -> list[np.
     return [(1 - w) * start + w * end for w in weights]
 
 
-def _spoilt(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Landmarks (68, 3) as a machine finds them: nearly right, and now and then a face where none is."""
+def _with_errors(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Landmarks (68, 3) as an automatic fit finds them: nearly right, but sometimes far off."""
     size = np.ptp(points[:, 1])
     found = points + rng.normal(0, 0.004, (68, 3)) * size
-    if rng.random() >= _BAD_SHARE:
+    if rng.random() >= _BAD:
         return found
-    if rng.random() < 0.5:  # the fit is drawn together and lies elsewhere
+    if rng.random() < 0.5:  # the fit is too narrow and lies elsewhere
         return found * [0.5, 1.0, 0.5] + rng.normal(0, 0.6, 3) * size
-    return found + rng.normal(0, 0.25, (68, 3)) * size  # or falls to pieces
+    return found + rng.normal(0, 0.25, (68, 3)) * size  # or has no shape
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

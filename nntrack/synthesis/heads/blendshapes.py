@@ -1,7 +1,8 @@
-"""How heads differ and how faces move: displacement fields over the neutral head, named and set by hand.
+"""How heads differ and how faces move: named displacement fields over the neutral head, set by hand.
 
-A field takes points (n, 3) of the neutral head (frame and unit of `reference`) to displacements (n, 3) at full weight.
-Most are sums of bumps, each a Gaussian about a point of the subject's right half together with its mirror image.
+A field takes points (n, 3) of the neutral head to displacements (n, 3) at full weight. Frame and unit of
+`geometry.neutral_face`. Most are sums of bumps: Gaussians about a point of the subject's right half and its mirror
+image.
 """
 
 from typing import NamedTuple
@@ -119,9 +120,9 @@ def evaluate(bumps: tuple[Bump, ...], points: np.ndarray) -> np.ndarray:
     return total
 
 
-def turn_jaw(points: np.ndarray, share: np.ndarray, angle: float) -> np.ndarray:
-    """Points (n, 3) after the jaw opened by ``angle`` radians; each takes its ``share`` (n,) of the turn."""
-    turn = angle * share
+def turn_jaw(points: np.ndarray, weight: np.ndarray, angle: float) -> np.ndarray:
+    """Points (n, 3) after the jaw opened by ``angle`` radians, of which each turns by its ``weight`` (n,)."""
+    turn = angle * weight
     y, z = points[:, 1] - HINGE[1], points[:, 2] - HINGE[2]
     cos, sin = np.cos(turn), np.sin(turn)
     # positive: the chin (in front of the hinge, z < 0) goes down

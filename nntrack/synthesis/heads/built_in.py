@@ -1,7 +1,6 @@
 """A parametric head: one mesh, identities, expressions, and the 68 landmarks as vertices of it.
 
-Frame and unit of `reference`: x right, y down, z into the screen, unit head radii (100 mm), origin at the mean of the
-four eye corners of the face at rest; unrotated, it looks into the camera in AFLW2000-3D's posture.
+Frame and unit of `geometry.neutral_face`; unrotated, it looks into the camera in AFLW2000-3D's posture.
 """
 
 from functools import cache
@@ -10,37 +9,33 @@ from typing import NamedTuple
 import numpy as np
 
 from nntrack.geometry import landmarks
-from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
-from nntrack.synthesis.heads import blendshapes
-from nntrack.synthesis.heads import mesh as parts
-from nntrack.synthesis.heads.mesh import Mesh, Part
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS, SKULL_CENTRE
+from nntrack.synthesis.heads import blendshapes, body_parts
 from nntrack.synthesis.heads.surface import (
     EYE_CENTRE,
     EYE_RADIUS,
     MOUTH,
-    SKULL_MIDDLE,
-    jaw_share,
-    lip_shares,
+    jaw_weight,
+    lip_weights,
     mirrored,
     neutral_surface,
 )
+from nntrack.synthesis.mesh import Mesh, Part, merge
 
-# Labels of real faces lie within 0.12 radii (rms) of the mean face; stranger shapes are drawn back to this.
-MAX_DEVIATION = 0.10
+# Labels of real faces lie within 0.12 radii (rms) of the mean face; stranger shapes are pulled back to this.
+MAX_DISTANCE = 0.10
 
-# An expression is a vector: weights of `shapes.EXPRESSION`, then the jaw's angle in radians, then how far the subject's
+# An expression is a vector: weights of `blendshapes.EXPRESSION`, the jaw's angle in radians, and how far the subject's
 # right and left lids are shut (0..1, below 0 opened wide).
 EXPRESSION_SIZE = len(blendshapes.EXPRESSION) + 3
 
 
 class BuiltInHead(NamedTuple):
-    """The head made in code, a `heads.HeadModel`: the neutral mesh and everything that moves it.
+    """A `HeadModel` made in code: the neutral mesh and everything that moves it.
 
-    landmarks (68,): vertex indices. identity (k, n, 3), expression (e, n, 3): displacements at weight 1, in the
-    order of the tables in `shapes`. jaw (n,): share in the jaw's turn. blink (2, n, 3): displacements that shut the
-    subject's right and left eye. mirror (s,): mirror partner of each of the s skin vertices, which come first.
-    occlusion (n,): how much of the light from all around arrives, 0..1. neck (n,): 0 moves with the head, 1 with the
-    shoulders.
+    identity (k, n, 3), expression (e, n, 3): displacements at weight 1, in the order of the tables in `blendshapes`.
+    jaw (n,): how far each vertex turns with the jaw, 0..1. blink (2, n, 3): displacements that shut the subject's right
+    and left eye. mirror (s,): mirror partner of each skin vertex.
     """
 
     mesh: Mesh
@@ -54,26 +49,26 @@ class BuiltInHead(NamedTuple):
     neck: np.ndarray
 
     @property
-    def placed(self) -> np.ndarray:
+    def surface_points(self) -> np.ndarray:
         """The skin vertices (s, 3) on the neutral surface: here they are its own."""
         return self.mesh.points[: len(self.mirror)]
 
     @property
-    def grows(self) -> np.ndarray:
+    def hair_freedom(self) -> np.ndarray:
         """How freely hair stands off at each skin vertex (s,): everywhere."""
         return np.ones(len(self.mirror))
 
     @property
-    def at_rest(self) -> np.ndarray:
+    def neutral_expression(self) -> np.ndarray:
         """The expression of a face at rest (EXPRESSION_SIZE,)."""
         return np.zeros(EXPRESSION_SIZE)
 
     def skull(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How much larger than the neutral skull that of a head at rest is (3,), and its middle (3,)."""
+        """See `HeadModel.skull`."""
         skin = self.mesh.part == Part.SKIN
-        return np.ptp(rest[skin], axis=0) / np.ptp(self.mesh.points[skin], axis=0), SKULL_MIDDLE
+        return np.ptp(rest[skin], axis=0) / np.ptp(self.mesh.points[skin], axis=0), SKULL_CENTRE
 
-    def draw_identity(self, rng: np.random.Generator) -> np.ndarray:
+    def sample_identity(self, rng: np.random.Generator) -> np.ndarray:
         """The vertices (n, 3) of a random person's head at rest: modes, lengths along the axes, and the shoulders."""
         weights = np.clip(rng.normal(size=len(self.identity)), -2.2, 2.2)
         weights[list(blendshapes.IDENTITY).index("double_chin")] = max(0.0, rng.normal(0.2, 0.8))
@@ -84,9 +79,9 @@ class BuiltInHead(NamedTuple):
         points = points * (1 + (build - 1) * low * (1, 0, 1))
         corners = self.landmarks[list(landmarks.EYE_CORNERS)]
         points = points - points[corners].mean(axis=0)
-        return self._draw_back(points, self.mesh.points, 0.75 * MAX_DEVIATION)
+        return self._pull_back(points, self.mesh.points, 0.75 * MAX_DISTANCE)
 
-    def draw_expression(self, rng: np.random.Generator) -> np.ndarray:
+    def sample_expression(self, rng: np.random.Generator) -> np.ndarray:
         """A random expression (EXPRESSION_SIZE,): often nearly at rest, sometimes strong."""
         names = list(blendshapes.EXPRESSION)
         weights = np.zeros(len(names))
@@ -111,13 +106,13 @@ class BuiltInHead(NamedTuple):
         return np.concatenate([weights, [jaw], lids])
 
     def express(self, rest: np.ndarray, expression: np.ndarray) -> np.ndarray:
-        """The vertices (n, 3) of a head at rest with an expression, drawn back into the range of real faces."""
+        """The vertices (n, 3) of a head at rest with an expression, pulled back into the range of real faces."""
         weights, jaw, lids = expression[:-3], expression[-3], expression[-2:]
         points = rest + np.tensordot(weights.astype(np.float32), self.expression, axes=1)
         points = points + np.tensordot(lids.astype(np.float32), self.blink, axes=1)
-        return self._draw_back(blendshapes.turn_jaw(points, self.jaw, jaw), rest, MAX_DEVIATION)
+        return self._pull_back(blendshapes.turn_jaw(points, self.jaw, jaw), rest, MAX_DISTANCE)
 
-    def _draw_back(self, points: np.ndarray, start: np.ndarray, limit: float) -> np.ndarray:
+    def _pull_back(self, points: np.ndarray, start: np.ndarray, limit: float) -> np.ndarray:
         """Points moved back toward ``start`` until their landmarks are within ``limit`` (rms) of the neutral ones."""
         chosen = self.landmarks
         free, base = points[chosen] - start[chosen], start[chosen] - NEUTRAL_LANDMARKS
@@ -133,10 +128,17 @@ class BuiltInHead(NamedTuple):
 def built_in() -> BuiltInHead:
     """The neutral head. Made once per process (a few tenths of a second)."""
     surface = neutral_surface()
-    rims = [parts.rim(surface.points[loop], 0.03, 0.4) for loop in (surface.right_lids, surface.left_lids)]
-    rims.append(parts.rim(surface.points[surface.lips], 0.06, 0.9))
-    pieces = [parts.skin(surface), *rims, parts.eyeball(-1), parts.eyeball(1), parts.mouth(), parts.teeth(True)]
-    mesh = parts.merge([*pieces, parts.teeth(False), parts.ear(-1), parts.ear(1), parts.body()])
+    rims = [body_parts.rim(surface.points[loop], 0.03, 0.4) for loop in (surface.right_lids, surface.left_lids)]
+    rims.append(body_parts.rim(surface.points[surface.lips], 0.06, 0.9))
+    pieces = [
+        body_parts.skin(surface),
+        *rims,
+        body_parts.eyeball(-1),
+        body_parts.eyeball(1),
+        body_parts.mouth(),
+        body_parts.teeth(True),
+    ]
+    mesh = merge([*pieces, body_parts.teeth(False), body_parts.ear(-1), body_parts.ear(1), body_parts.body()])
     return BuiltInHead(
         mesh,
         surface.landmarks,
@@ -167,14 +169,14 @@ def _field(bumps: tuple[blendshapes.Bump, ...], mesh: Mesh, grown: bool) -> np.n
 
 
 def _jaw(mesh: Mesh, lips: np.ndarray, rims: list[Mesh]) -> np.ndarray:
-    share = jaw_share(mesh.points)
-    share[lips] = lip_shares(len(lips))
+    weight = jaw_weight(mesh.points)
+    weight[lips] = lip_weights(len(lips))
     start = int(np.flatnonzero(mesh.part == Part.RIM)[0]) + len(rims[0].points) + len(rims[1].points)
-    share[start : start + 2 * len(lips)] = np.tile(share[lips], 2)
+    weight[start : start + 2 * len(lips)] = np.tile(weight[lips], 2)
     for part, value in ((Part.EYE, 0), (Part.EAR, 0), (Part.UPPER_TEETH, 0), (Part.LOWER_TEETH, 1), (Part.MOUTH, 0)):
-        share[mesh.part == part] = value
-    share[mesh.part == Part.BODY] = 0
-    return share
+        weight[mesh.part == part] = value
+    weight[mesh.part == Part.BODY] = 0
+    return weight
 
 
 def _blink(mesh: Mesh, loop: np.ndarray, side: int) -> np.ndarray:

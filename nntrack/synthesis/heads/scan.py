@@ -1,6 +1,6 @@
-"""A head made of scans, a `heads.HeadModel`: FaceKit's meshes in our posture, cut down to what is seen.
+"""A `HeadModel` made of scans: FaceKit's meshes in our posture, cut down to what is seen.
 
-Frame and unit of `reference`.
+Frame and unit of `geometry.neutral_face`.
 """
 
 from collections.abc import Callable
@@ -10,27 +10,27 @@ from typing import NamedTuple
 import numpy as np
 
 from nntrack.geometry import landmarks
-from nntrack.synthesis.heads import facekit, scan_fit
-from nntrack.synthesis.heads import mesh as parts
-from nntrack.synthesis.heads.mesh import Mesh, Part
-from nntrack.synthesis.heads.surface import EYE_RADIUS, SKULL_MIDDLE
+from nntrack.geometry.neutral_face import SKULL_CENTRE
+from nntrack.synthesis.heads import atlas, body_parts, facekit, scan_fit
+from nntrack.synthesis.heads.surface import EYE_RADIUS
+from nntrack.synthesis.mesh import Mesh, Part, merge
 
 _LOWEST = 1.8  # y; the skin below is under the clothes
 _DEEP = 0.3  # z; what of the mouth lies behind is not seen
-# (name, how often, least and most): what faces do most, besides any mode now and then
+# (name, probability, least, greatest): the commonest movements, besides any mode now and then
 _FREQUENT = (("mouthSmile", 0.35, 0.15, 0.9), ("eyeSquint", 0.2, 0.1, 0.8))
 
 
 class ScannedHead(NamedTuple):
-    """See `heads.HeadModel`; n vertices, s of them skin.
+    """A `HeadModel` of n vertices, s of them skin.
 
     identity (k, n, 3), expression (e, n, 3): displacements at weight 1; names (e,) of the expressions.
     """
 
     mesh: Mesh
     landmarks: np.ndarray
-    placed: np.ndarray
-    grows: np.ndarray
+    surface_points: np.ndarray
+    hair_freedom: np.ndarray
     occlusion: np.ndarray
     neck: np.ndarray
     identity: np.ndarray
@@ -38,18 +38,18 @@ class ScannedHead(NamedTuple):
     names: tuple[str, ...]
 
     @property
-    def at_rest(self) -> np.ndarray:
+    def neutral_expression(self) -> np.ndarray:
         """The expression of a face at rest (e,)."""
         return np.zeros(len(self.names))
 
     def skull(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How much larger than the built-in neutral skull that of a head at rest is (3,), and its middle (3,)."""
-        chosen = (self.placed[:, 1] < -0.1) & (self.grows > 0.5)
-        own, built_in = rest[: len(chosen)][chosen], self.placed[chosen]
+        """See `HeadModel.skull`."""
+        chosen = (self.surface_points[:, 1] < -0.1) & (self.hair_freedom > 0.5)
+        own, built_in = rest[: len(chosen)][chosen], self.surface_points[chosen]
         larger = np.ptp(own, axis=0) / np.ptp(built_in, axis=0)
-        return larger, _middle(own) + larger * (SKULL_MIDDLE - _middle(built_in))
+        return larger, _middle(own) + larger * (SKULL_CENTRE - _middle(built_in))
 
-    def draw_identity(self, rng: np.random.Generator) -> np.ndarray:
+    def sample_identity(self, rng: np.random.Generator) -> np.ndarray:
         """The vertices (n, 3) of a random person's head at rest: modes, lengths along the axes, and the shoulders.
 
         The modes' change of size is taken out: from a picture nobody can tell a large head from a near one, and those
@@ -64,15 +64,15 @@ class ScannedHead(NamedTuple):
         points = points * (1 + (build - 1) * self.neck[:, None] * (1, 0, 1))
         return points - points[self.landmarks[list(landmarks.EYE_CORNERS)]].mean(axis=0)
 
-    def draw_expression(self, rng: np.random.Generator) -> np.ndarray:
+    def sample_expression(self, rng: np.random.Generator) -> np.ndarray:
         """A random expression (e,): often nearly at rest, sometimes strong; both sides of a face mostly agree."""
         weights = dict.fromkeys(self.names, 0.0)
         for name in rng.choice(self.names, rng.integers(0, 4)) if self.names else ():
             strength, alike = rng.uniform(0.1, 0.9), rng.random() < 0.7
             for side in (name, _partner(name)) if alike else (name,):
                 weights[side] = strength
-        for name, share, low, high in _FREQUENT:
-            if rng.random() < share:
+        for name, probability, low, high in _FREQUENT:
+            if rng.random() < probability:
                 weights |= _both(name, rng.uniform(low, high) + rng.normal(0, 0.04, 2))
         smile = max(0.0, weights.get("mouthSmile_L", 0.0))
         if rng.random() < 0.6:  # a smile may reach the eyes
@@ -109,13 +109,13 @@ def load(folder: Path) -> ScannedHead:
     matrix, shift = scan_fit.align(scans.neutral[facekit.LANDMARKS])
     points = scans.neutral @ matrix.T + shift
     marks = scan_fit.with_contour(facekit.LANDMARKS, points[: facekit.SKIN.stop])
-    placed = scan_fit.place(points[: facekit.SKIN.stop], points[marks])
-    ears = scan_fit.find_ears(placed)
+    fit = scan_fit.fit_to_surface(points[: facekit.SKIN.stop], points[marks])
+    ears = scan_fit.find_ears(fit)
     clothes = _clothes()
     points[: facekit.SKIN.stop] = scan_fit.tuck_in(points[: facekit.SKIN.stop], clothes.points)
-    pieces = _pieces(points, scans.triangles, placed.surface, ears)
+    pieces = _pieces(points, scans.triangles, fit.surface, ears)
     source = np.concatenate([piece.source for piece in pieces])
-    mesh = parts.merge([*(piece.mesh for piece in pieces), clothes])
+    mesh = merge([*(piece.mesh for piece in pieces), clothes])
     skin = pieces[0].source
     # skin that is tucked in must stay there, and so must clothes
     free = np.where(source < facekit.SKIN.stop, 1 - np.clip((points[source, 1] - 1.15) / 0.3, 0, 1), 1)
@@ -124,10 +124,10 @@ def load(folder: Path) -> ScannedHead:
     return ScannedHead(
         mesh,
         np.searchsorted(skin, marks),
-        placed.surface[skin],
+        fit.surface[skin],
         scan_fit.hair_freedom(points[skin], points[: facekit.SKIN.stop][ears]),
         scan_fit.occlusion(mesh),
-        scan_fit.neck_share(mesh),
+        scan_fit.neck_weight(mesh),
         _moves(list(scans.identities), source, free, matrix),
         _moves(list(scans.expressions.values()), source, free, matrix),
         tuple(scans.expressions),
@@ -150,12 +150,12 @@ def _pieces(points: np.ndarray, triangles: np.ndarray, surface: np.ndarray, ears
     shown = of_skin & ~of_ears & (points[triangles, 1] < _LOWEST).all(axis=1)
     gums, teeth = (_front(points, _within(triangles, which)) for which in (facekit.GUMS, facekit.TEETH))
     pieces = [
-        _cut(points, triangles[shown], Part.SKIN, lambda source: parts.skin_uv(surface[source])),
-        _cut(points, triangles[of_ears], Part.EAR, lambda source: _spread(points[source], parts.PLAIN_PATCH)),
-        _cut(points, _within(triangles, facekit.SOCKETS), Part.RIM, lambda source: _spot(source, parts.RIM_PATCH)),
-        _cut(points, _within(triangles, facekit.MOUTH), Part.MOUTH, lambda source: _spot(source, parts.DARK_PATCH)),
-        _cut(points, gums, Part.MOUTH, lambda source: _spot(source, parts.RIM_PATCH)),
-        _cut(points, teeth, Part.UPPER_TEETH, lambda source: _spot(source, parts.TEETH_PATCH)),
+        _cut(points, triangles[shown], Part.SKIN, lambda source: atlas.skin_uv(surface[source])),
+        _cut(points, triangles[of_ears], Part.EAR, lambda source: _spread(points[source], atlas.PLAIN_PATCH)),
+        _cut(points, _within(triangles, facekit.SOCKETS), Part.RIM, lambda source: _spot(source, atlas.RIM_PATCH)),
+        _cut(points, _within(triangles, facekit.MOUTH), Part.MOUTH, lambda source: _spot(source, atlas.DARK_PATCH)),
+        _cut(points, gums, Part.MOUTH, lambda source: _spot(source, atlas.RIM_PATCH)),
+        _cut(points, teeth, Part.UPPER_TEETH, lambda source: _spot(source, atlas.TEETH_PATCH)),
     ]
     return [*pieces, *(_eyeball(points, triangles, which) for which in (facekit.RIGHT_EYE, facekit.LEFT_EYE))]
 
@@ -175,7 +175,7 @@ def _front(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _eyeball(points: np.ndarray, triangles: np.ndarray, which: range) -> _Piece:
-    """The front of an eyeball, textured as `parts.eyeball`; a larger ball has an iris of the same size."""
+    """The front of an eyeball, textured as `body_parts.eyeball`; a larger ball has an iris of the same size."""
     ball = points[which.start : which.stop]
     # the sphere through its vertices, by least squares
     solution = np.linalg.lstsq(np.column_stack([2 * ball, np.ones(len(ball))]), np.sum(ball * ball, axis=1))[0]
@@ -187,25 +187,25 @@ def _eyeball(points: np.ndarray, triangles: np.ndarray, which: range) -> _Piece:
         offset = offset / np.linalg.norm(offset, axis=1, keepdims=True)
         flat = np.maximum(np.hypot(offset[:, 0], offset[:, 1]), 1e-9)
         reach = np.arccos(np.clip(-offset[:, 2], -1, 1)) * radius / EYE_RADIUS / 4 / flat
-        return parts.EYE_PATCH.place(*np.clip(0.5 + reach[:, None] * offset[:, :2], 0.01, 0.99).T)
+        return atlas.EYE_PATCH.place(*np.clip(0.5 + reach[:, None] * offset[:, :2], 0.01, 0.99).T)
 
     own = _within(triangles, which)
     return _cut(points, own[(points[own, 2] < centre[2] + 0.2 * radius).all(axis=1)], Part.EYE, uv)
 
 
-def _spot(source: np.ndarray, patch: parts.Patch) -> np.ndarray:
+def _spot(source: np.ndarray, patch: atlas.Patch) -> np.ndarray:
     return patch.place(np.full(len(source), 0.47), np.full(len(source), 0.4))
 
 
-def _spread(points: np.ndarray, patch: parts.Patch) -> np.ndarray:
+def _spread(points: np.ndarray, patch: atlas.Patch) -> np.ndarray:
     """From the side, over 0.8 head radii."""
     return patch.place(*np.clip(0.5 + (points[:, [2, 1]] - (0.85, 0.1)) / 0.8, 0.02, 0.98).T)
 
 
 def _clothes() -> Mesh:
     """The built-in body without its neck."""
-    body = parts.body()
-    u0, v0, u1, v1 = parts.PLAIN_PATCH
+    body = body_parts.body()
+    u0, v0, u1, v1 = atlas.PLAIN_PATCH
     neck = np.all((body.uv > (u0, v0)) & (body.uv < (u1, v1)), axis=1)
     kept = body.triangles[~neck[body.triangles].all(axis=1)]
     source, local = np.unique(kept, return_inverse=True)

@@ -2,7 +2,7 @@
 
 The head is star-shaped about `CENTRE`: every direction meets its surface once. So a surface point is a direction and a
 radius, the radius is interpolated between control points set by hand, and the triangles are those of the convex hull of
-the directions. Frame and unit are those of `reference`: x right, y down, z into the screen, unit 100 mm.
+the directions. Frame and unit of `geometry.neutral_face`.
 """
 
 from functools import cache
@@ -18,7 +18,6 @@ from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 CENTRE = np.array([0.0, 0.25, 0.75])
 EYE_CENTRE = np.array([-0.31, -0.005, 0.075])  # of the subject's right eyeball
 EYE_RADIUS = 0.116
-SKULL_MIDDLE = np.array([0.0, -0.22, 0.78])
 MOUTH = np.array([0.0, 0.655])  # x, y of the middle of the slit
 
 # Points that the surface passes through besides the landmarks: the middle line and the subject's right half.
@@ -91,25 +90,25 @@ def _directions(points: np.ndarray) -> np.ndarray:
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
-def jaw_share(points: np.ndarray) -> np.ndarray:
-    """How much of the jaw's turn each point (n, 3) of the skin takes, 0..1: all below the mouth's slit, none above.
+def jaw_weight(points: np.ndarray) -> np.ndarray:
+    """How far each skin point (n, 3) turns with the jaw, 0..1: fully below the mouth's slit, not at all above it.
 
-    Beyond the corners of the mouth the share passes smoothly from one to the other, the farther the more softly.
+    Beyond the corners of the mouth the change is gradual, the more so the farther away.
     """
     beyond = np.clip(np.abs(points[:, 0]) - 0.235, 0, None)
     slit = MOUTH[1] - 0.005 + 0.01 * np.clip(points[:, 0] / 0.24, -1, 1) ** 2  # between the inner lips
     softness = 0.004 + 0.55 * beyond + 0.3 * np.clip(points[:, 2] + 0.05, 0, None) * (beyond > 0)
-    share = 1 / (1 + np.exp(-np.clip((points[:, 1] - slit - 0.25 * beyond) / (0.4 * softness), -30, 30)))
+    weight = 1 / (1 + np.exp(-np.clip((points[:, 1] - slit - 0.25 * beyond) / (0.4 * softness), -30, 30)))
     # the lower lip hangs in an arc between the corners
     hang = np.exp(-np.clip(points[:, 1] - slit, 0, None) / 0.12) * np.clip(np.abs(points[:, 0]) / 0.24, 0, 1) ** 4
-    share = share * (1 - 0.5 * hang * (beyond < 0.02))
+    weight = weight * (1 - 0.5 * hang * (beyond < 0.02))
     # the throat and the back of the head stay
-    return share * np.clip((0.95 - points[:, 2]) / 0.6, 0, 1)
+    return weight * np.clip((0.95 - points[:, 2]) / 0.6, 0, 1)
 
 
 @cache
 def neutral_surface() -> Surface:
-    """The mesh, exactly symmetric; landmark vertices are exactly `reference.NEUTRAL_LANDMARKS`."""
+    """The mesh, exactly symmetric; landmark vertices are exactly `neutral_face.NEUTRAL_LANDMARKS`."""
     lids, lips = _loop(landmarks.RIGHT_EYE, 3, 6), _lip_loop(landmarks.INNER_LIPS, 4)
     half = np.vstack([_feature_points(lids, lips), _grid_points()])
     # a point just beyond the lips' edge would be joined to the other lip
@@ -138,20 +137,19 @@ def neutral_surface() -> Surface:
     )
 
 
-def lip_shares(count: int) -> np.ndarray:
-    """`jaw_share` of the ``count`` points around the mouth's slit: none on the upper lip, most below."""
+def lip_weights(count: int) -> np.ndarray:
+    """`jaw_weight` of the ``count`` points around the mouth's slit: none on the upper lip, most below."""
     along = np.abs(2 * (np.arange(count) % (count // 2)) / (count // 2) - 1)  # 1 at the corners, 0 in the middle
-    shares = np.where(np.arange(count) < count // 2, 0.0, 1 - 0.5 * along**4)
-    shares[[0, count // 2]] = 0.45
-    return shares
+    weights = np.where(np.arange(count) < count // 2, 0.0, 1 - 0.5 * along**4)
+    weights[[0, count // 2]] = 0.45
+    return weights
 
 
 def _opened(points: np.ndarray, lips: np.ndarray) -> np.ndarray:
-    """Unit directions of the points with the mouth drawn open: neighbours across the slit shall not be joined."""
-    share = jaw_share(points)
-    share[lips] = lip_shares(len(lips))
-    directions = points + share[:, None] * (0, 0.12, 0) - CENTRE
-    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    """Unit directions (n, 3) of the points with the mouth open, so that no triangle joins the two lips."""
+    weight = jaw_weight(points)
+    weight[lips] = lip_weights(len(lips))
+    return _directions(points + weight[:, None] * (0, 0.12, 0))
 
 
 @cache

@@ -59,25 +59,25 @@ def test_every_difference_between_people_is_seen_but_small(name):
 
 def test_people_differ_within_the_range_of_real_labels(rng):
     chosen = HEAD.landmarks
-    heads = [HEAD.express(HEAD.draw_identity(rng), HEAD.draw_expression(rng))[chosen] for _ in range(20)]
+    heads = [HEAD.express(HEAD.sample_identity(rng), HEAD.sample_expression(rng))[chosen] for _ in range(20)]
     spread = [np.sqrt(np.sum((points - NEUTRAL_LANDMARKS) ** 2, axis=1).mean()) for points in heads]
-    assert max(spread) <= built_in.MAX_DEVIATION + 1e-6
+    assert max(spread) <= built_in.MAX_DISTANCE + 1e-6
     assert np.median(spread) > 0.03
 
 
 def test_identities_keep_the_origin_between_the_eyes(rng):
     corners = HEAD.landmarks[list(landmarks.EYE_CORNERS)]
     for _ in range(5):
-        np.testing.assert_allclose(HEAD.draw_identity(rng)[corners].mean(axis=0), 0, atol=1e-3)
+        np.testing.assert_allclose(HEAD.sample_identity(rng)[corners].mean(axis=0), 0, atol=1e-3)
 
 
 def test_rest_changes_nothing(rng):
-    rest = HEAD.draw_identity(rng)
-    np.testing.assert_allclose(HEAD.express(rest, HEAD.at_rest), rest, atol=1e-6)
+    rest = HEAD.sample_identity(rng)
+    np.testing.assert_allclose(HEAD.express(rest, HEAD.neutral_expression), rest, atol=1e-6)
 
 
 def test_an_open_jaw_parts_the_lips_and_leaves_the_upper_face():
-    expression = HEAD.at_rest
+    expression = HEAD.neutral_expression
     expression[-3] = 0.2
     chosen = HEAD.landmarks
     moved = HEAD.express(HEAD.mesh.points, expression)[chosen] - NEUTRAL_LANDMARKS
@@ -87,7 +87,7 @@ def test_an_open_jaw_parts_the_lips_and_leaves_the_upper_face():
 
 @pytest.mark.parametrize(("side", "upper", "lower"), [(0, (37, 38), (41, 40)), (1, (43, 44), (47, 46))])
 def test_a_shut_eye_has_its_lids_together(side, upper, lower):
-    expression = HEAD.at_rest
+    expression = HEAD.neutral_expression
     expression[-2 + side] = 1
     points = HEAD.express(HEAD.mesh.points, expression)[HEAD.landmarks]
     gap = points[list(lower), 1] - points[list(upper), 1]

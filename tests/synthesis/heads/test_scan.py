@@ -10,8 +10,9 @@ from nntrack.geometry import landmarks
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.readers import _rigid
 from nntrack.synthesis import write_archives
-from nntrack.synthesis.heads import facekit, load, scan, scan_fit
-from nntrack.synthesis.heads.mesh import Part
+from nntrack.synthesis.heads import facekit, scan, scan_fit
+from nntrack.synthesis.heads.load import load
+from nntrack.synthesis.mesh import Part
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    return load.load(str(folder))
+    return load(str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_the_neutral_head_has_the_reference_landmarks(model):
 
 def test_left_is_the_subjects_left(model):
     rest = model.mesh.points
-    expression = model.at_rest
+    expression = model.neutral_expression
     expression[model.names.index("eyeBlink_L")] = 1
     moved = np.linalg.norm(model.express(rest, expression) - rest, axis=1)
     assert rest[moved > 0.01, 0].min() > 0
@@ -71,7 +72,7 @@ def test_left_is_the_subjects_left(model):
 def test_a_mode_is_what_its_mesh_adds(model, folder):
     change = facekit.read_vertices(folder / "jawOpen.obj") - facekit.read_vertices(folder / "generic_neutral_mesh.obj")
     turned = Rotation.from_rotvec([-scans.PITCH, 0, 0]).apply(change * (0.1, -0.1, -0.1)) / scans.SCALE
-    expression = model.at_rest
+    expression = model.neutral_expression
     expression[model.names.index("jawOpen")] = 0.5
     moved = (model.express(model.mesh.points, expression) - model.mesh.points)[model.landmarks]
     np.testing.assert_allclose(moved, 0.5 * turned[facekit.LANDMARKS], atol=1e-5)
@@ -79,32 +80,34 @@ def test_a_mode_is_what_its_mesh_adds(model, folder):
 
 def test_skin_comes_first_and_every_triangle_is_of_one_part(model):
     part = model.mesh.part
-    assert np.all(part[: len(model.placed)] == Part.SKIN) and not np.any(part[len(model.placed) :] == Part.SKIN)
+    assert np.all(part[: len(model.surface_points)] == Part.SKIN) and not np.any(
+        part[len(model.surface_points) :] == Part.SKIN
+    )
     assert np.all(part[model.mesh.triangles] == part[model.mesh.triangles[:, :1]])
     assert {Part.EYE, Part.MOUTH, Part.UPPER_TEETH, Part.RIM, Part.BODY} <= set(part.tolist())
 
 
 def test_skin_lies_on_the_atlas_where_it_is_on_the_face(model):
-    skin = model.mesh.points[: len(model.placed)]
+    skin = model.mesh.points[: len(model.surface_points)]
     face = (skin[:, 2] < 0.3) & (skin[:, 1] < 0.3)
-    np.testing.assert_allclose(model.placed[face], skin[face], atol=0.05)
+    np.testing.assert_allclose(model.surface_points[face], skin[face], atol=0.05)
 
 
-def test_shares_are_shares(model):
-    for shares in (model.occlusion, model.neck, model.grows):
-        assert np.all((shares >= 0) & (shares <= 1))
+def test_fractions_are_fractions(model):
+    for fractions in (model.occlusion, model.neck, model.hair_freedom):
+        assert np.all((fractions >= 0) & (fractions <= 1))
     assert np.all(model.neck[model.landmarks] == 0)
 
 
 def test_people_keep_the_origin_and_mean_size(model, rng):
-    marks = np.stack([model.draw_identity(rng)[model.landmarks] for _ in range(20)])
+    marks = np.stack([model.sample_identity(rng)[model.landmarks] for _ in range(20)])
     np.testing.assert_allclose(marks[:, list(landmarks.EYE_CORNERS)].mean(axis=1), 0, atol=1e-6)
     assert abs(_rigid.fit(marks).pos_size[:, 2].mean() - 1) < 0.03
     assert np.std(marks, axis=0).max() > 0.005
 
 
 def test_expressions_are_often_weak_and_lids_mostly_shut_together(model, rng):
-    drawn = np.stack([model.draw_expression(rng) for _ in range(200)])
+    drawn = np.stack([model.sample_expression(rng) for _ in range(200)])
     assert drawn.min() >= -0.2 and drawn.max() <= 1.1
     right, left = (drawn[:, model.names.index(f"eyeBlink_{side}")] for side in "RL")
     assert 0.8 < np.mean(right == left) < 1
@@ -115,9 +118,9 @@ def test_a_folder_without_expressions_draws_people_at_rest(folder, tmp_path, rng
     for path in folder.iterdir():
         if path.name.startswith(("generic", "identity")):
             (tmp_path / path.name).symlink_to(path)
-    stiff = load.load(str(tmp_path))
-    rest = stiff.draw_identity(rng)
-    np.testing.assert_array_equal(stiff.express(rest, stiff.draw_expression(rng)), rest)
+    stiff = load(str(tmp_path))
+    rest = stiff.sample_identity(rng)
+    np.testing.assert_array_equal(stiff.express(rest, stiff.sample_expression(rng)), rest)
 
 
 def test_archives_are_drawn_from_it_and_depend_on_the_seed_alone(folder, tmp_path):
@@ -143,7 +146,7 @@ def test_a_head_that_cannot_be_read_leaves_nothing_behind(tmp_path):
 def test_facekit_agrees_with_the_aflw_convention(facekit_model, shared):
     """Over many people nobody hangs: neither against the reference nor against the mean of real labels."""
     rng = np.random.default_rng(0)
-    marks = np.stack([facekit_model.draw_identity(rng)[facekit_model.landmarks] for _ in range(100)])
+    marks = np.stack([facekit_model.sample_identity(rng)[facekit_model.landmarks] for _ in range(100)])
     turn = np.degrees(Rotation.from_quat(_rigid.fit(marks).quat).as_rotvec()).mean(axis=0)
     np.testing.assert_allclose(turn, 0, atol=0.5)
     mean = marks.mean(axis=0)
@@ -156,4 +159,4 @@ def test_facekit_agrees_with_the_aflw_convention(facekit_model, shared):
 def test_facekit_has_ears_that_stay_bare(facekit_model):
     ears = facekit_model.mesh.points[facekit_model.mesh.part == Part.EAR]
     assert np.all(np.abs(ears[:, 0]) > 0.6) and {-1, 1} == set(np.sign(ears[:, 0]).astype(int).tolist())
-    assert facekit_model.grows.min() == 0
+    assert facekit_model.hair_freedom.min() == 0

@@ -1,107 +1,25 @@
 """What belongs to a head besides its skin: lid and lip rims, eyeballs, teeth, mouth, ears, neck and shoulders.
 
-Frame and unit of `reference`. Every part brings its place in the texture atlas (`Patch`), as u, v in 0..1.
+Frame and unit of `geometry.neutral_face`.
 """
-
-from collections.abc import Sequence
-from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from nntrack.synthesis.heads.surface import CENTRE, EYE_CENTRE, EYE_RADIUS, Surface, mirrored
-
-
-class Part(IntEnum):
-    """What a vertex belongs to."""
-
-    SKIN = 0
-    RIM = 1  # the inner edge of lids and lips
-    EYE = 2
-    MOUTH = 3
-    UPPER_TEETH = 4
-    LOWER_TEETH = 5
-    EAR = 6
-    BODY = 7  # neck and shoulders
-    WORN = 8  # frames of glasses
-
-
-class Patch(NamedTuple):
-    """A rectangle of the atlas, u0, v0, u1, v1."""
-
-    u0: float
-    v0: float
-    u1: float
-    v1: float
-
-    def place(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """Positions 0..1 within the patch to u, v in the atlas, (n, 2)."""
-        u, v = np.asarray(u), np.asarray(v)
-        return np.column_stack([self.u0 + u * (self.u1 - self.u0), self.v0 + v * (self.v1 - self.v0)])
-
+from nntrack.synthesis.heads.atlas import (
+    CLOTH_PATCH,
+    DARK_PATCH,
+    EYE_PATCH,
+    PLAIN_PATCH,
+    RIM_PATCH,
+    TEETH_PATCH,
+    Patch,
+    skin_uv,
+)
+from nntrack.synthesis.heads.surface import EYE_CENTRE, EYE_RADIUS, Surface, mirrored
+from nntrack.synthesis.mesh import Mesh, Part, grid_triangles, merge
 
 _COLLAR = 1.42  # y where clothes begin
-ATLAS = (1024, 512)  # height, width in texels
-_SPLIT, _CLOTHES = 512 / 1024, 640 / 1024
-SKIN_PATCH = Patch(0, 0, 1, _SPLIT)
-EYE_PATCH = Patch(0.0, _SPLIT, 0.25, _CLOTHES)
-PLAIN_PATCH = Patch(0.25, _SPLIT, 0.5, _CLOTHES)  # skin without features: ears, neck
-CLOTH_PATCH = Patch(0.0, _CLOTHES, 1.0, 1)
-TEETH_PATCH = Patch(0.5, _SPLIT, 0.75, _CLOTHES)
-DARK_PATCH = Patch(0.75, _SPLIT, 0.85, _CLOTHES)  # inside the mouth
-RIM_PATCH = Patch(0.85, _SPLIT, 0.92, _CLOTHES)
-SOLID_PATCH = Patch(0.93, _SPLIT, 1, _CLOTHES)  # frames of glasses, visors
-
-
-class Mesh(NamedTuple):
-    """points (n, 3), triangles (m, 3), uv (n, 2), part (n,)."""
-
-    points: np.ndarray
-    triangles: np.ndarray
-    uv: np.ndarray
-    part: np.ndarray
-
-
-def skin_uv(points: np.ndarray) -> np.ndarray:
-    """The place of skin points (n, 3) in the atlas: angle from the front outward, stretched where the face is."""
-    directions = points - CENTRE
-    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    angle = np.arccos(np.clip(-directions[:, 2], -1, 1))
-    length = np.maximum(np.hypot(directions[:, 0], directions[:, 1]), 1e-9)
-    reach = 0.5 * (angle / np.pi) ** 0.8 / length
-    return SKIN_PATCH.place(0.5 + reach * directions[:, 0], 0.5 + reach * directions[:, 1])
-
-
-def texel_directions(side: int) -> np.ndarray:
-    """The inverse of `skin_uv`: unit directions from `CENTRE`, (side, side, 3), of the texels of a square skin patch.
-
-    Texels beyond the back of the head repeat it.
-    """
-    axis = (np.arange(side) + 0.5) / side - 0.5
-    u, v = np.meshgrid(axis, axis)
-    reach = np.hypot(u, v)
-    angle = np.pi * np.minimum(reach / 0.5, 1) ** 1.25
-    scale = np.sin(angle) / np.maximum(reach, 1e-9)
-    return np.stack([u * scale, v * scale, -np.cos(angle)], axis=-1)
-
-
-def grid_triangles(rows: int, columns: int, wrap: bool = False) -> np.ndarray:
-    """Two triangles for each cell of a grid of vertices in row order; ``wrap`` joins the last column to the first."""
-    index = np.arange(rows * columns).reshape(rows, columns)
-    if wrap:
-        index = np.concatenate([index, index[:, :1]], axis=1)
-    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-    return np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])
-
-
-def merge(meshes: Sequence[Mesh]) -> Mesh:
-    """One mesh of several."""
-    starts = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
-    triangles = [mesh.triangles + start for mesh, start in zip(meshes, starts, strict=True)]
-    columns = zip(*((m.points, m.uv, m.part) for m in meshes), strict=True)
-    points, uv, part = (np.concatenate(column) for column in columns)
-    return Mesh(points, np.concatenate(triangles).astype(np.int32), uv, part)
 
 
 def skin(surface: Surface) -> Mesh:
