@@ -23,10 +23,10 @@ def main(out: Path) -> None:
         grey = np.full((SIDE, SIDE), 225, np.uint8)
         centre = np.array([SIDE / 2, SIDE * 0.42])
         rest = person.head.sample_expression(rng) * 0
-        picture = renderer.render(rng, person, rest, grey.shape, quat, centre, RADIUS, background=grey)
-        labels = picture._asdict() | {"bbox": face_box(picture.landmarks, picture.quat, picture.pos_size)}
+        rendered = renderer.render(rng, person, rest, grey.shape, quat, centre, RADIUS, background=grey)
+        labels = rendered._asdict() | {"bbox": face_box(rendered.landmarks, rendered.quat, rendered.pos_size)}
         labels["roi"] = square_around(labels["bbox"])
-        tiles.append(draw_labels(picture.image, labels))
+        tiles.append(draw_labels(rendered.image, labels))
     cv2.imwrite(str(out), np.hstack(tiles))
 
 
