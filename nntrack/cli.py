@@ -1,37 +1,41 @@
-"""The command ``nntrack``: what people do by hand, as sub-commands."""
+"""The command ``nntrack``: what people run by hand, as sub-commands."""
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
 from nntrack import __version__
-from nntrack.command_line import HELP, start
+from nntrack.command_line import EPILOG, start
 from nntrack.commands import compare, evaluate, show, update_readme
 
 COMMANDS = {"show": show, "evaluate": evaluate, "compare": compare, "update-readme": update_readme}
 
 
 def main() -> None:
-    """Run the sub-command that the command line names."""
-    app = typer.Typer(help="Head tracking nets from raw archives: what people do by hand.", no_args_is_help=True)
-    app.callback(epilog=HELP)(_options)
+    """Run the sub-command that the command line names; without one, list them."""
+    app = typer.Typer(help="Look at datasets, measure and compare head tracking networks. Training: `dvc repro`.")
+    app.callback(epilog=EPILOG)(_options)
     for name, module in COMMANDS.items():
-        app.command(name, epilog=HELP)(module.main)
+        app.command(name, epilog=EPILOG)(module.main)
+    if len(sys.argv) == 1 and "_NNTRACK_COMPLETE" not in os.environ:
+        sys.argv.append("--help")
     start(app)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"nntrack {__version__}")
         raise typer.Exit
 
 
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
     ] = False,
 ) -> None:
-    """Of the whole program; all else belongs to a sub-command."""
+    """Options of the program itself; all others belong to a sub-command."""
 
 
 if __name__ == "__main__":

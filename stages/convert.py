@@ -9,12 +9,15 @@ from nntrack.command_line import run
 
 
 def main(
-    dataset: str,
-    archive: Path,
-    out: Path,
-    limit: Annotated[int | None, typer.Option("-n", min=1, help="at most so many samples")] = None,
+    dataset: Annotated[str, typer.Argument(help="name of the dataset, as of its reader in nntrack/readers")],
+    archive: Annotated[Path, typer.Argument(help="archive or folder as it is published")],
+    out: Annotated[Path, typer.Argument(help="HDF5 file to write")],
+    limit: Annotated[int | None, typer.Option("-n", min=1, help="at most this many samples")] = None,
 ) -> None:
-    """Convert ARCHIVE, of the kind DATASET (see nntrack/readers), to OUT."""
+    """Convert ARCHIVE, of the dataset DATASET, to OUT.
+
+    Example: python -m stages.convert aflw2k data/synthetic/AFLW2000-3D.zip data/hdf5/aflw2k.h5
+    """
     from nntrack import config
     from nntrack.data.datasets import DATASETS
     from nntrack.files import check_outputs

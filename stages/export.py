@@ -22,7 +22,11 @@ def main(
     folder: Annotated[Path, typer.Argument(help="folder for head-pose.onnx and head-localizer.onnx")],
     metrics: Annotated[Path, typer.Argument(help="JSON file for sizes and differences")],
 ) -> None:
-    """Export both nets and check them."""
+    """Export both nets and check them.
+
+    Example: python -m stages.export models/pose/model.safetensors models/localizer/model.safetensors
+    data/hdf5 models/onnx metrics/export.json
+    """
     from nntrack import config
     from nntrack.data import hdf5
     from nntrack.deploy import export

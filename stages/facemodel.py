@@ -14,7 +14,10 @@ def main(
     out: Annotated[Path, typer.Argument(help=".npz file to write")],
     raw: Annotated[Path, typer.Option(help="folder where a Basel model may lie")] = Path("data/real"),
 ) -> None:
-    """Learn the face model; a Basel model in --raw gives the directions of its modes where the source is real."""
+    """Learn the face model; a Basel model in --raw gives the directions of its modes where the source is real.
+
+    Example: python -m stages.facemodel data/hdf5 data/split.json models/facemodel.npz
+    """
     from nntrack import config
     from nntrack.data import splits
     from nntrack.data.datasets import in_pipeline

@@ -1,12 +1,18 @@
 """Stage: fingerprints of the archives that a user put into a folder, as marks that DVC watches in their place."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from nntrack.command_line import run
 
 
-def main(folder: Path) -> None:
-    """Write FOLDER/<archive>.mark for every archive of the pipeline's datasets."""
+def main(folder: Annotated[Path, typer.Argument(help="folder of the archives")]) -> None:
+    """Write FOLDER/<archive>.mark for every archive of the pipeline's datasets.
+
+    Example: python -m stages.mark data/real
+    """
     from nntrack import config
     from nntrack.data.datasets import in_pipeline
     from nntrack.files import check_outputs

@@ -1,4 +1,4 @@
-"""Write the page that `dvc plots show` fills: it holds all its scripts, so that it works without a network."""
+"""Stage: the page that `dvc plots show` fills in; it holds all its scripts, so that it works without a network."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +9,12 @@ from nntrack.command_line import run
 
 
 def main(
-    out: Annotated[Path, typer.Argument(help="HTML file to write, the setting plots.html_template of DVC")],
+    out: Annotated[Path, typer.Argument(help="HTML file to write; DVC's setting plots.html_template names it")],
 ) -> None:
-    """Put scripts, titles and the source of the archives into the skeleton."""
+    """Write OUT, with scripts, titles and the source of the archives.
+
+    Example: python -m stages.page reports/page_template.html
+    """
     from nntrack import config
     from nntrack.files import check_outputs, write_text
     from nntrack.reporting.plots_page import plots_page

@@ -1,4 +1,4 @@
-"""Stage: the pictures of a run."""
+"""Stage: the images of a run, to look at."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +16,13 @@ PICTURES = (
 def main(
     datasets: Annotated[Path, typer.Argument(help="folder of the HDF5 files")],
     models: Annotated[Path, typer.Argument(help="folder of the nets: onnx/ and localizer/")],
-    errors: Annotated[Path, typer.Argument(help="folder of the errors of every sample")],
-    out: Annotated[Path, typer.Argument(help="folder for the pictures")],
+    errors: Annotated[Path, typer.Argument(help="folder of CSV files with the errors of every sample")],
+    out: Annotated[Path, typer.Argument(help="folder to write the images to")],
 ) -> None:
-    """Draw what was learnt from, how it was varied, and where the nets are right and wrong."""
+    """Write sheets of samples, of augmentation, and of predictions from best to worst.
+
+    Example: python -m stages.pictures data/hdf5 models reports/errors reports/pictures
+    """
     from nntrack import config
     from nntrack.data.datasets import in_pipeline
     from nntrack.data.hdf5 import Stored
@@ -33,21 +36,23 @@ def main(
     stored = {name: Stored(datasets / f"{name}.h5") for name in params.convert.datasets}
     (faces,) = (stored[name] for name in in_pipeline("detect"))
     trained_on = [stored[name] for name in in_pipeline("train") if name in stored]
-    learnt = next((one for one in trained_on if len(one)), trained_on[-1])
-    off, found = (figures.read_errors(errors / f"{name}.csv") for name in ("aflw2k_bbox", "widerface_val"))
+    posed = next((one for one in trained_on if len(one)), trained_on[-1])
+    pose_errors, face_errors = (
+        figures.read_errors(errors / f"{name}.csv") for name in ("aflw2k_bbox", "widerface_val")
+    )
+    pose = PoseModel(models / "onnx/head-pose.onnx")
     localizer = LocalizerModel(models / "onnx/head-localizer.onnx")
-    heated = weights.load_localizer(models / "localizer/model.safetensors")
-    drawn = {f"dataset_{name}": figures.dataset(one) for name, one in stored.items()} | {
-        "augmentation": figures.augmentation(learnt, params.pose.augment, faces, params.localizer.augment, params.seed),
-        "poses_best_median_worst": figures.poses(
-            PoseModel(models / "onnx/head-pose.onnx"), stored["aflw2k"], off, params.evaluate.bbox_scale
-        ),
-        "localizer_hits_misses": figures.hits_and_misses(localizer, faces, found),
-        "localizer_heat": figures.heat(heated, faces, found),
+    net = weights.load_localizer(models / "localizer/model.safetensors")
+    augments = params.pose.augment, params.localizer.augment
+    sheets = {f"dataset_{name}": figures.dataset(one) for name, one in stored.items()} | {
+        "augmentation": figures.augmentation(posed, augments[0], faces, augments[1], params.seed),
+        "poses_best_median_worst": figures.poses(pose, stored["aflw2k"], pose_errors, params.evaluate.bbox_scale),
+        "localizer_hits_misses": figures.hits_and_misses(localizer, faces, face_errors),
+        "localizer_heat": figures.heat(net, faces, face_errors),
     }
     with replacing(out) as partial:
-        for name, picture in drawn.items():
-            contact_sheet.write(partial / f"{name}.jpg", picture)
+        for name, sheet in sheets.items():
+            contact_sheet.write(partial / f"{name}.jpg", sheet)
 
 
 if __name__ == "__main__":

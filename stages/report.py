@@ -1,4 +1,4 @@
-"""Stage: the table, the model card and the report, from the metrics and the exported files."""
+"""Stage: the tables of results, the model card and the report, from the metrics and the exported files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,10 @@ def main(
         Path, typer.Argument(help="folder of pictures/; results.md, model_card.md and report.md are written here")
     ],
 ) -> None:
-    """Write the pages into FOLDER."""
+    """Write the pages into FOLDER.
+
+    Example: python -m stages.report metrics models/onnx reports
+    """
     from nntrack import config
     from nntrack.files import check_outputs, write_text
     from nntrack.reporting import report, tables

@@ -12,7 +12,10 @@ def main(
     folder: Annotated[Path, typer.Argument(help="folder of the HDF5 files")],
     out: Annotated[Path, typer.Argument(help="JSON file to write")],
 ) -> None:
-    """Hold out a share of the groups of every training set."""
+    """Hold out a share of the groups of every training set.
+
+    Example: python -m stages.split data/hdf5 data/split.json
+    """
     from nntrack import config
     from nntrack.data import splits
     from nntrack.data.datasets import in_pipeline

@@ -14,7 +14,10 @@ def main(
     out: Annotated[Path, typer.Argument(help="JSON file to write")],
     name: Annotated[str | None, typer.Option(help="what the model is called; default: the ONNX file's name")] = None,
 ) -> None:
-    """Measure how MODEL shakes on DATASET. A dataset that is switched off gives an empty section, and says so."""
+    """Measure how MODEL shakes on DATASET. A dataset that is switched off gives an empty section, and says so.
+
+    Example: python -m stages.stability models/onnx/head-pose.onnx data/hdf5/aflw2k.h5 metrics/stability.json
+    """
     from nntrack import config
     from nntrack.data.hdf5 import Stored
     from nntrack.deploy.runtime import PoseModel

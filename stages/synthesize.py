@@ -9,7 +9,10 @@ from nntrack.command_line import run
 
 
 def main(folder: Annotated[Path, typer.Argument(help="folder for archives, marks and contact sheets")]) -> None:
-    """Render heads and write them into FOLDER in the original archives' formats."""
+    """Render heads and write them into FOLDER in the original archives' formats.
+
+    Example: python -m stages.synthesize data/synthetic
+    """
     from nntrack import config
     from nntrack.synthesis import write_archives
 

@@ -13,7 +13,10 @@ def main(
     split: Annotated[Path, typer.Argument(help="JSON file of held-out groups")],
     out: Annotated[Path, typer.Argument(help="folder for weights and curves")],
 ) -> None:
-    """Train the localizer with the parameters of params.yaml."""
+    """Train the localizer with the parameters of params.yaml.
+
+    Example: python -m stages.train_localizer data/hdf5/widerface.h5 data/split.json models/localizer
+    """
     from nntrack import config
     from nntrack.data import splits
     from nntrack.files import check_outputs

@@ -14,7 +14,10 @@ def main(
     face: Annotated[Path, typer.Argument(help="the face model, .npz")],
     out: Annotated[Path, typer.Argument(help="folder for weights and curves")],
 ) -> None:
-    """Train the pose net with the parameters of params.yaml."""
+    """Train the pose net with the parameters of params.yaml.
+
+    Example: python -m stages.train_pose data/hdf5 data/split.json models/facemodel.npz models/pose
+    """
     from nntrack import config
     from nntrack.data import splits
     from nntrack.files import check_outputs

@@ -1,4 +1,4 @@
-"""Every stage ends an error that a user can mend with one line, and tells more with ``--verbose``."""
+"""Every stage and command explains itself, and an error that the user can fix is one line; ``--verbose`` shows more."""
 
 import inspect
 import os
@@ -8,9 +8,10 @@ import sys
 from importlib import import_module
 
 import pytest
+import typer
 
-from nntrack import cli
-from nntrack.command_line import HELP, run
+from nntrack import __version__, cli
+from nntrack.command_line import EPILOG, run
 from tests.conftest import ROOT
 from tests.test_house import STAGES
 
@@ -93,29 +94,42 @@ def test_a_missing_file_is_one_line(name, project, monkeypatch, capsys):
     assert sorted(project.rglob("*")) == before
 
 
-DAMAGE = {
-    "not text": b"\xff\xfe\x00",
-    "not YAML": b"seed: [1,\nlr: {",
-    "not a table": b"- 1\n- 2\n",
-    "unknown key": (ROOT / "params.yaml").read_bytes() + b"colour: blue\n",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_PARAMS])
-def test_parameters_that_cannot_be_read_are_one_line(name, damage, project, monkeypatch, capsys):
-    (project / "params.yaml").write_bytes(DAMAGE[damage])
+def test_wrong_parameters_are_one_line(name, project, monkeypatch, capsys):
+    with (project / "params.yaml").open("a") as file:
+        file.write("colour: blue\n")
     arguments = absent(name, project)
     assert start(monkeypatch, name, *arguments) == 1
-    assert "params.yaml" in said(capsys)
+    assert said(capsys) == "error: params.yaml: colour: no such parameter"
     assert start(monkeypatch, name, "--verbose", *arguments) == 1
     said(capsys, verbose=True)
 
 
+def command(name):
+    app = typer.Typer(add_completion=False)
+    app.command()(import_module(name).main)
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_help_names_the_option(name, monkeypatch, capsys):
+def test_help_describes_every_argument_and_has_an_example(name, monkeypatch, capsys):
     assert start(monkeypatch, name, "--help") == 0
-    assert HELP in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert EPILOG in text and "Example: " in text
+    found = command(name)
+    assert [parameter.name for parameter in found.params if not parameter.help] == []
+    words = found.help.partition("Example: ")[2].split()
+    stage = ["python", "-m", name]
+    command_of_nntrack = ["nntrack", name.rpartition(".")[2].replace("_", "-")]
+    expected = stage if name.startswith("stages.") and name != "stages.evaluate" else command_of_nntrack
+    assert words[: len(expected)] == expected
+    found.make_context(name, words[len(expected) :])  # raises if the example is wrong
+
+
+def test_help_loads_nothing_heavy():
+    code = f"import sys, nntrack.cli, {', '.join(NAMES)}; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).split()
+    assert "typer" in loaded and not {"numpy", "torch", "cv2", "h5py", "pandas", "pydantic"} & {*loaded}
 
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
@@ -166,13 +180,36 @@ def test_an_error_of_many_lines_is_one(monkeypatch, capsys):
     assert said(capsys) == "error: one two"
 
 
-@pytest.mark.parametrize("words", [["show", "none.h5", "--verbose"], ["--verbose", "show", "none.h5"], ["nonsense"]])
-def test_the_console_script_does_so_too(words, monkeypatch, capsys):
+def nntrack(monkeypatch, *words):
+    """The exit code of the console script."""
     monkeypatch.setattr(sys, "argv", ["nntrack", *words])
     with pytest.raises(SystemExit) as end:
         cli.main()
-    assert end.value.code == (2 if words == ["nonsense"] else 1)
-    assert words[-1] in said(capsys, verbose="--verbose" in words) or "none.h5" in words
+    return end.value.code or 0
+
+
+def test_the_program_lists_its_commands_and_its_version(monkeypatch, capsys):
+    assert nntrack(monkeypatch) == 0
+    alone = capsys.readouterr()
+    assert nntrack(monkeypatch, "--help") == 0
+    assert capsys.readouterr() == alone and alone.err == "" and all(name in alone.out for name in cli.COMMANDS)
+    assert nntrack(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"nntrack {__version__}\n"
+
+
+def test_a_shell_completes_its_commands(tmp_path):
+    home = os.environ | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    program = [sys.executable, "-c", "import sys; sys.argv[0] = 'nntrack'; from nntrack.cli import main; main()"]
+    subprocess.run([*program, "--install-completion", "bash"], env=home, check=True, capture_output=True)
+    assert "_NNTRACK_COMPLETE=complete_bash" in (tmp_path / ".bash_completions/nntrack.sh").read_text()
+    asked = home | {"_NNTRACK_COMPLETE": "complete_bash", "COMP_WORDS": "nntrack s", "COMP_CWORD": "1"}
+    assert subprocess.check_output(program, env=asked, text=True).split() == ["show"]
+
+
+@pytest.mark.parametrize("words", [["show", "none.h5", "--verbose"], ["--verbose", "show", "none.h5"], ["nonsense"]])
+def test_an_error_of_the_program_is_one_line(words, monkeypatch, capsys):
+    assert nntrack(monkeypatch, *words) == (2 if words == ["nonsense"] else 1)
+    assert ("nonsense" if words == ["nonsense"] else "none.h5") in said(capsys, verbose="--verbose" in words)
 
 
 def test_as_a_process(project):

@@ -23,6 +23,8 @@ def main(
     """Print one table of MODELS on DATASET in Markdown, with 95 % intervals of figures and of differences.
 
     Where all that published figures rest on was measured, these come last.
+
+    Example: nntrack compare data/hdf5/aflw2k.h5 models/onnx/head-pose.onnx other.onnx
     """
     from nntrack import config
     from nntrack.data.hdf5 import Stored

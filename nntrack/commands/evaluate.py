@@ -20,7 +20,10 @@ def main(
     localizer: Annotated[Path | None, typer.Option(help="net that finds the faces of photos without a box")] = None,
     name: Annotated[str | None, typer.Option(help="what the model is called; default: its file's name")] = None,
 ) -> None:
-    """Measure MODEL on DATASET. Where there is nothing to measure on the count is 0, which is said."""
+    """Measure MODEL on DATASET. Where there is nothing to measure on the count is 0, which is said.
+
+    Example: nntrack evaluate models/onnx/head-pose.onnx data/hdf5/aflw2k.h5 aflw2k.json
+    """
     from nntrack import config
     from nntrack.data.hdf5 import Stored
     from nntrack.evaluation import evaluate, models, protocols

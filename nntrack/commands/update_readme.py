@@ -15,6 +15,8 @@ def main(
 
     They go between the lines <!-- table:begin --> and <!-- table:end -->. No stage does this, so that a run leaves the
     texts alone.
+
+    Example: nntrack update-readme
     """
     from nntrack.files import check_outputs
     from nntrack.reporting import report, tables

@@ -64,15 +64,15 @@ class _Context(NamedTuple):
     groups: np.ndarray
 
 
-def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
-    """Training crops, grouped by photo or person where the file tells them apart.
+def read(archive: Path, options: Options, tally: Tally, rows: Sequence[int] | None = None) -> Iterator[Sample]:
+    """Training crops, grouped by photo or person where the file tells them apart; of all rows, or of ``rows`` alone.
 
     Raises ValueError, naming the file, if it is another one or not complete.
     """
     context = _look(archive, options)
-    rows = range(len(context.groups))
-    tally.total = len(rows)
-    return collect(_read_chunk, context, chunks(rows, _CHUNK), options, tally)
+    parts = chunks(range(len(context.groups)), _CHUNK) if rows is None else [[row] for row in rows]
+    tally.total = len(context.groups) if rows is None else len(rows)
+    return collect(_read_chunk, context, parts, options, tally)
 
 
 def _look(archive: Path, options: Options) -> _Context:

@@ -1,4 +1,4 @@
-"""Sheets of captioned pictures, with a title and a legend, and writing them to files."""
+"""Sheets of captioned images with a title and a legend, sheets of samples, and writing them to files."""
 
 import os
 from collections.abc import Sequence
@@ -8,15 +8,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from nntrack.data.hdf5 import Stored
+from nntrack.data.sample import Sample
+from nntrack.evaluation.evaluate import source_of
 from nntrack.files import replacing
+from nntrack.reporting import overlay
 from nntrack.reporting.overlay import Colour
 
 SUFFIXES = {
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 90, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
     ".png": (cv2.IMWRITE_PNG_COMPRESSION, 6),
-}  # colours of thin lines stay at full resolution
-WIDTH = 860  # px of a sheet: on a phone the captions can still be read
-_GROUND, _TEXT, _FAINT = (30, 28, 27), (238, 236, 234), (170, 165, 160)
+}  # 4:4:4, or thin lines would lose their colour
+WIDTH = 860  # px of a sheet: captions are still readable on a phone
+_BACKGROUND, _TEXT, _FAINT = (30, 28, 27), (238, 236, 234), (170, 165, 160)
 _FONT = cv2.FontFace("sans")  # comes with OpenCV
 _TITLE, _HEADING, _CAPTION = 20, 16, 14  # px, heights of letters
 _BOLD, _REGULAR = 600, 400
@@ -24,9 +28,9 @@ _GAP, _MARGIN = 10, 14  # px
 
 
 class Tile(NamedTuple):
-    """A picture (H, W, 3) BGR and lines to write below it; of one that is too long, the end is shown."""
+    """An image (H, W, 3) BGR and the lines of its caption; the beginning of a line that is too long is cut off."""
 
-    picture: np.ndarray
+    image: np.ndarray
     caption: tuple[str, ...] = ()
 
 
@@ -40,9 +44,14 @@ class Group(NamedTuple):
 def sheet(
     title: str, groups: Sequence[Group], columns: int, legend: Sequence[tuple[str, Colour]] = (), width: int = WIDTH
 ) -> np.ndarray:
-    """Groups of tiles below each other, ``columns`` in a row, ``width`` px in all; (height, width, 3) BGR.
+    """Return an image (height, width, 3) BGR of groups of tiles, one below the other.
 
-    All pictures are expected in one size, `tile_width` wide. legend: what each colour means.
+    Args:
+        title: its first line.
+        groups: all images must have the same size, `tile_width` wide.
+        columns: tiles in a row.
+        legend: what each colour means.
+        width: px.
     """
     parts = [_text_band(title, width, _TITLE, _BOLD, _TEXT)]
     if legend:
@@ -57,40 +66,68 @@ def sheet(
     return np.vstack([*parts, _band(_MARGIN, width)])
 
 
+def sample_sheet(title: str, samples: Sequence[tuple[int, Sample]], columns: int = 4) -> np.ndarray:
+    """Return a sheet of samples with their numbers and all labels that can be drawn."""
+    width = tile_width(columns)
+    names = {name for _, sample in samples for name in sample.labels}
+    tiles = [_sample_tile(number, sample, width) for number, sample in samples]
+    return sheet(title, [Group("", tiles)], columns, overlay.legend(names))
+
+
+def _sample_tile(number: int, sample: Sample, width: int) -> Tile:
+    rows, columns = sample.image.shape
+    size = (max(1, round(width * rows / columns)), width)
+    image, [labels] = overlay.view(sample.image, (0, 0, columns, rows), size, sample.labels)
+    return Tile(overlay.draw_labels(image, labels), (f"#{number}", sample.name))
+
+
+def title_of(stored: Stored) -> str:
+    """Return what the samples are, as in "synthetic photos", so that rendered ones are not taken for real ones."""
+    return f"{source_of(stored)} photos"
+
+
+def evenly(rows: Sequence[int] | np.ndarray, count: int) -> list[int]:
+    """Return at most ``count`` of the rows, evenly spaced from the first to the last."""
+    found = np.asarray(rows, np.int64)
+    if len(found) > count:
+        found = found[np.linspace(0, len(found) - 1, count).round().astype(int)]
+    return found.tolist()
+
+
 def tile_width(columns: int, width: int = WIDTH) -> int:
-    """How wide a picture must be for ``columns`` of them to fill a sheet, px."""
+    """Return the width in px at which ``columns`` images fill a row of a sheet."""
     return (width - 2 * _MARGIN - (columns - 1) * _GAP) // columns
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:
-    """Raise ValueError if no kind of picture is known by the file name's suffix."""
+    """Raise ValueError if the file name's suffix is not that of an image that can be written."""
     if Path(path).suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path}: no picture is written as '{Path(path).suffix}'; known: {', '.join(SUFFIXES)}")
+        raise ValueError(f"{path}: no image is written as '{Path(path).suffix}'; known: {', '.join(SUFFIXES)}")
 
 
-def write(path: str | os.PathLike[str], picture: np.ndarray) -> None:
-    """Write a picture BGR, complete or not at all; the same pixels give the same bytes.
+def write(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Write an image (H, W, 3) BGR, complete or not at all; the same pixels give the same bytes.
 
     Raises ValueError as `check_suffix`, and if the file cannot be written.
     """
     check_suffix(path)
     suffix = Path(path).suffix.lower()
-    encoded = cv2.imencode(suffix, picture, SUFFIXES[suffix])[1]
+    encoded = cv2.imencode(suffix, image, SUFFIXES[suffix])[1]
     try:
         with replacing(path) as partial:
             partial.write_bytes(encoded.tobytes())
-    except OSError as error:  # which names a file that nobody asked for
+    except OSError as error:  # it may name the temporary file
         raise ValueError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _row(tiles: Sequence[Tile], width: int) -> np.ndarray:
-    height = max(tile.picture.shape[0] for tile in tiles)
+    height = max(tile.image.shape[0] for tile in tiles)
     lines = max(len(tile.caption) for tile in tiles)
     band = _band(height + _line(_CAPTION) * lines + _GAP, width)
     left = _MARGIN
     for tile in tiles:
-        rows, columns = tile.picture.shape[:2]
-        band[:rows, left : left + columns] = tile.picture
+        rows, columns = tile.image.shape[:2]
+        band[:rows, left : left + columns] = tile.image
         for number, line in enumerate(tile.caption):
             base = height + _line(_CAPTION) * (number + 1) - 4
             colour = _FAINT if number else _TEXT
@@ -100,7 +137,7 @@ def _row(tiles: Sequence[Tile], width: int) -> np.ndarray:
 
 
 def _legend(entries: Sequence[tuple[str, Colour]], width: int) -> np.ndarray:
-    """Samples of colour and what they mean, in as many lines as it takes."""
+    """Return lines of colours and what they mean, as many as needed."""
     lines, left = [_band(_line(_CAPTION), width)], _MARGIN
     for text, colour in entries:
         needed = 26 + _measure(text, _CAPTION, _REGULAR) + 18
@@ -121,11 +158,11 @@ def _text_band(text: str, width: int, size: int, weight: int, colour: Colour) ->
 
 
 def _band(height: int, width: int) -> np.ndarray:
-    return np.full((height, width, 3), _GROUND, np.uint8)
+    return np.full((height, width, 3), _BACKGROUND, np.uint8)
 
 
 def _line(size: int) -> int:
-    """The height of a line of letters, px."""
+    """Return the height of a line of text, px."""
     return round(1.4 * size)
 
 

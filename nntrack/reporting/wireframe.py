@@ -1,6 +1,6 @@
-"""A head of wire for drawing on pictures: the mean face's strokes and a cap of lines on the skull behind it.
+"""A wireframe of the head: the strokes of the neutral face, and rings and meridians on the skull behind it.
 
-Points are in the head frame in head radii (100 mm), origin between the eyes, as in `reference`.
+Points are in the head frame in head radii (100 mm), origin between the eyes, as in `neutral_face`.
 """
 
 from typing import NamedTuple
@@ -11,26 +11,26 @@ from nntrack.geometry.landmarks import STROKES
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import quat_apply
 
-# The cranium's ellipsoid: it passes through the forehead and before the ears.
+# The ellipsoid of the skull: it passes through the forehead and in front of the ears.
 SKULL_CENTRE = np.array([0.0, -0.22, 0.82])
 SKULL_AXES = np.array([0.75, 0.93, 0.96])  # half axes
-_FACE_CENTRE = np.array([0.0, 0.40, 0.80])  # what the face's surface turns away from
-_BAND = (-0.20, 0.39)  # the cap ends where y = a + b z: over the brows, at the upper ends of the jaw line, at the nape
+_FACE_CENTRE = np.array([0.0, 0.40, 0.80])  # normals of the face point away from here
+_BAND = (-0.20, 0.39)  # the cap ends where y = a + b z: above the brows, at the upper ends of the jaw line, at the nape
 _PARALLELS, _MERIDIANS, _STEPS = 3, 8, 96  # rings of the cap, lines from its top to its edge, points of a ring
-# Joints of landmarks that are no strokes of a drawn face, but show where its middle is.
+# Lines through landmarks down the middle of the face, beside the strokes.
 _MIDDLE = ((30, 33, 51), (57, 8))
 
 
 class Wire(NamedTuple):
-    """A line. points (n, 3). outward (n, 3): which way the surface faces there. face: whether of the face."""
+    """A line. points (n, 3). normals (n, 3): of the surface, outwards. face: whether it belongs to the face."""
 
     points: np.ndarray
-    outward: np.ndarray
+    normals: np.ndarray
     face: bool
 
 
-class SeenWire(NamedTuple):
-    """A line in the image. points (n, 2) px. visible (n,) bool: not on the far side. face: whether of the face."""
+class PosedWire(NamedTuple):
+    """A line in the image. points (n, 2) px. visible (n,) bool: not on the far side. face: as of `Wire`."""
 
     points: np.ndarray
     visible: np.ndarray
@@ -38,22 +38,18 @@ class SeenWire(NamedTuple):
 
 
 def project(points: np.ndarray, quat: np.ndarray, pos_size: np.ndarray) -> np.ndarray:
-    """Points (n, 3) of the head frame in the image (n, 3) px, by weak perspective; z into the screen."""
+    """Return points (n, 3) of the head frame in image coordinates (n, 3) px, by weak perspective; z into the screen."""
     turned = quat_apply(np.asarray(quat, np.float64), points) * float(pos_size[2])
     turned[:, :2] += np.asarray(pos_size, np.float64)[:2]
     return turned
 
 
-def seen(quat: np.ndarray, pos_size: np.ndarray) -> list[SeenWire]:
-    """The head of wire with rotation ``quat`` (4,) xyzw and ``pos_size`` (3,) px."""
+def pose(quat: np.ndarray, pos_size: np.ndarray) -> list[PosedWire]:
+    """Return the wireframe with rotation ``quat`` (4,) xyzw and ``pos_size`` (3,) px."""
     quat = np.asarray(quat, np.float64)
     return [
-        SeenWire(project(w.points, quat, pos_size)[:, :2], quat_apply(quat, w.outward)[:, 2] < 0, w.face) for w in HEAD
+        PosedWire(project(w.points, quat, pos_size)[:, :2], quat_apply(quat, w.normals)[:, 2] < 0, w.face) for w in HEAD
     ]
-
-
-def _head() -> tuple[Wire, ...]:
-    return (*_cap(), *_face())
 
 
 def _face() -> list[Wire]:
@@ -63,7 +59,7 @@ def _face() -> list[Wire]:
 
 
 def _cap() -> list[Wire]:
-    """Rings and meridians about the pole of the cap, drawn on a sphere that is then stretched to the skull."""
+    """Return rings and meridians about the top of the cap, made on a unit sphere that is then scaled to the skull."""
     start, slope = _BAND
     normal = np.array([0.0, 1.0, -slope]) * SKULL_AXES
     length = np.linalg.norm(normal)
@@ -82,4 +78,4 @@ def _cap() -> list[Wire]:
     return rings + [at(down, np.full_like(down, 2 * np.pi * i / _MERIDIANS)) for i in range(_MERIDIANS)]
 
 
-HEAD = _head()
+HEAD = (*_cap(), *_face())

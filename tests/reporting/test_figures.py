@@ -1,6 +1,4 @@
 import csv
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -14,6 +12,7 @@ from nntrack.networks import weights
 from nntrack.networks.localizer import LocalizerConfig, LocalizerNet
 from nntrack.reporting import contact_sheet, figures
 from nntrack.training import augment, kernels
+from stages import pictures
 from tests import faces, onnx_files
 from tests.conftest import ROOT
 
@@ -88,14 +87,14 @@ def test_empty_datasets_give_pictures_too(tmp_path, rng):
     empty = faces.write(tmp_path / "empty.h5", ())
     pose = PoseModel(onnx_files.pose(tmp_path / "a.onnx"))
     localizer = LocalizerModel(onnx_files.localizer(tmp_path / "b.onnx"))
-    for picture in (
+    for image in (
         figures.dataset(empty),
         figures.augmentation(empty, PARAMS.pose.augment, empty, PARAMS.localizer.augment, 3),
         figures.poses(pose, empty, [], 1.2),
         figures.hits_and_misses(localizer, empty, []),
         figures.heat(heated(), empty, []),
     ):
-        assert picture.shape[1] == contact_sheet.WIDTH
+        assert image.shape[1] == contact_sheet.WIDTH
 
 
 def test_another_seed_gives_other_variations_and_the_same_originals(tmp_path, rng):
@@ -126,11 +125,11 @@ def test_variations_keep_labels_on_the_face(tmp_path, rng, monkeypatch):
     still = PARAMS.pose.augment.model_copy(update={"intensity": 0.0, "blur": 0.0, "noise": 0.0, "occlusion": 0.0})
     seen = []
 
-    def drawn(grey, labels):
+    def enlarged(grey, labels):
         seen.append((grey, labels))
         return np.zeros((5, 5, 3), np.uint8)
 
-    monkeypatch.setattr(figures, "_drawn", drawn)
+    monkeypatch.setattr(figures, "_enlarged", enlarged)
     figures.augmentation(people, still, people, still, 0)
     grey, labels = seen[1]
     assert grey.shape == (contract.POSE_SIZE,) * 2 and len(seen) == 2 * figures.COLUMNS
@@ -165,7 +164,7 @@ def test_heat_warms_where_it_is():
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_the_stage_writes_the_folder(tmp_path, rng, empty):
+def test_the_stage_writes_the_folder(tmp_path, rng, empty, monkeypatch):
     hdf5, models, out = tmp_path / "hdf5", tmp_path / "models", tmp_path / "pictures"
     for name in DATASETS:
         count = 0 if empty else 3
@@ -174,9 +173,8 @@ def test_the_stage_writes_the_folder(tmp_path, rng, empty):
     onnx_files.pose(models / "onnx/head-pose.onnx")
     onnx_files.localizer(models / "onnx/head-localizer.onnx")
     weights.save(models / "localizer/model.safetensors", heated())
-    command = [sys.executable, "-m", "stages.pictures", hdf5, models, tmp_path / "errors", out]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(ROOT)
+    pictures.main(hdf5, models, tmp_path / "errors", out)
     named = {"augmentation", "poses_best_median_worst", "localizer_hits_misses", "localizer_heat"}
     assert {path.stem for path in out.iterdir()} == named | {f"dataset_{name}" for name in DATASETS}
     assert all(cv2.imread(str(path)).shape[1] == contact_sheet.WIDTH for path in out.iterdir())

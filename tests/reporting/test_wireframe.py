@@ -20,14 +20,14 @@ def posed(quat, pos_size):
 def test_the_nose_of_wire_is_where_the_landmarks_nose_is(rng):
     for _ in range(10):
         quat = rotvec_to_quat(rng.normal(0, 0.7, 3))
-        nose = wireframe.seen(quat, POS_SIZE)[len(CAP) + 3].points[-1]  # the fourth stroke of a face ends at the tip
+        nose = wireframe.pose(quat, POS_SIZE)[len(CAP) + 3].points[-1]  # the fourth stroke of a face ends at the tip
         assert np.allclose(nose, posed(quat, POS_SIZE)[30, :2])
 
 
 def test_the_head_moves_and_grows_with_the_pose():
     quat = rotvec_to_quat(np.array([0.2, -0.5, 0.1]))
-    near = np.concatenate([w.points for w in wireframe.seen(quat, POS_SIZE)])
-    far = np.concatenate([w.points for w in wireframe.seen(quat, POS_SIZE * [1, 1, 0.5] + [7, -3, 0])])
+    near = np.concatenate([w.points for w in wireframe.pose(quat, POS_SIZE)])
+    far = np.concatenate([w.points for w in wireframe.pose(quat, POS_SIZE * [1, 1, 0.5] + [7, -3, 0])])
     assert np.allclose((near - POS_SIZE[:2]) / 2, far - POS_SIZE[:2] - [7, -3])
 
 
@@ -46,7 +46,7 @@ def test_the_cap_fits_the_head():
 @pytest.mark.parametrize("yaw", [-90, 0, 90])
 def test_the_far_side_is_hidden(yaw):
     quat = Rotation.from_euler("y", yaw, degrees=True).as_quat()
-    seen = dict(zip([*range(len(CAP)), *landmarks.STROKES], wireframe.seen(quat, POS_SIZE), strict=False))
+    seen = dict(zip([*range(len(CAP)), *landmarks.STROKES], wireframe.pose(quat, POS_SIZE), strict=False))
     eyes = {eye: seen[(eye, True)].visible for eye in (landmarks.RIGHT_EYE, landmarks.LEFT_EYE)}
     turned = quat_apply(quat, np.array([0.0, 0.0, -1.0]))  # where the nose points
     assert eyes[landmarks.RIGHT_EYE].all() == (turned[0] > -0.5)
@@ -62,6 +62,6 @@ def test_as_much_of_the_skull_is_seen_from_opposite_sides(rng):
 
 def test_a_head_seen_from_behind_hides_its_face():
     quat = Rotation.from_euler("y", 180, degrees=True).as_quat()
-    face = [wire for wire in wireframe.seen(quat, POS_SIZE) if wire.face]
+    face = [wire for wire in wireframe.pose(quat, POS_SIZE) if wire.face]
     middle = [wire for wire, line in zip(face, FACE, strict=True) if np.abs(line.points[:, 0]).max() < 0.5]
     assert middle and not any(wire.visible.any() for wire in middle)
