@@ -32,6 +32,7 @@ from nntrack import contract
 from nntrack.config import Augment
 from nntrack.data import images
 from nntrack.data.sample import move_labels
+from nntrack.deploy import preprocess
 from nntrack.geometry import affine, boxes
 from nntrack.training import augment, tasks
 from nntrack.training.dataset import Mixture
@@ -168,7 +169,7 @@ def _begin_worker(number: int) -> None:
 def show_pose(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
     """A picture (H, W) uint8 and its labels in px to the pose net's, as `training.show_pose` does with a batch."""
     image, labels = varied_view(image, labels, (contract.POSE_SIZE, contract.POSE_SIZE), settings, rng)
-    return labels | {"image": torch.from_numpy(images.client_brightness(image)[None])}
+    return labels | {"image": torch.from_numpy(preprocess.pose_input(image)[None])}
 
 
 def show_localizer(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:

@@ -1,11 +1,10 @@
-"""Grey images: decoding, cutting windows, the client's brightness rule, sheets of them."""
+"""Grey images: decoding, warping, sheets of them."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from nntrack.contract import PREPROCESSING
 from nntrack.geometry import affine
 
 
@@ -39,34 +38,6 @@ def centred(matrix: np.ndarray) -> np.ndarray:
     moved = matrix.astype(np.float64)
     moved[..., 2] += moved[..., :2].sum(axis=-1) / 2 - 0.5
     return moved
-
-
-def client_patch(image: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
-    """The (size, size) uint8 patch that the tracker cuts for ``roi`` xyxy: whole-pixel square, then INTER_AREA.
-
-    The client hands getRectSubPix (bilinear, edge replicated) a centre counted from pixel corners, where OpenCV counts
-    from pixel centres; so the patch shows what lies half a pixel right of and below the square. So does this one.
-    """
-    x0, y0, x1, y1 = (float(v) for v in client_square(roi))
-    side = round(x1 - x0)
-    patch = cv2.getRectSubPix(image, (side, side), ((x0 + x1) / 2, (y0 + y1) / 2))
-    return cv2.resize(patch, (size, size), interpolation=cv2.INTER_AREA)
-
-
-def client_square(roi: np.ndarray) -> np.ndarray:
-    """The square xyxy (4,) that the tracker takes a patch to show: about the ROI's centre, its side in whole pixels."""
-    roi = np.asarray(roi, np.float64)
-    centre = (roi[:2] + roi[2:]) / 2
-    half = max(1, int((roi[2:] - roi[:2]).max())) / 2
-    return np.concatenate([centre - half, centre + half])
-
-
-def client_brightness(patch: np.ndarray) -> np.ndarray:
-    """A grey patch 0..255 as the pose net's input, float32; dark patches are brightened (contract.PREPROCESSING)."""
-    rule = PREPROCESSING
-    level = float(np.quantile(patch, rule.quantile))
-    gain = rule.target / max(rule.floor, level) if level < rule.dark_below else 1 / 255
-    return patch.astype(np.float32) * np.float32(gain) - np.float32(rule.offset)
 
 
 def contact_sheet(tiles: Sequence[np.ndarray], columns: int, tile: tuple[int, int] = (160, 160)) -> np.ndarray:

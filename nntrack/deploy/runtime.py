@@ -6,14 +6,13 @@ Any file in Opentrack's format will do, ours or not: what is measured here is wh
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 import onnxruntime
 
 from nntrack import contract
-from nntrack.data import images
+from nntrack.deploy import preprocess
 from nntrack.geometry.landmarks import COUNT
 from nntrack.geometry.rotations import normalize
 
@@ -24,11 +23,23 @@ _UNIT_TOLERANCE = 0.02  # of a quaternion's length; quantised nets of today's re
 
 
 class _Model:
-    """An ONNX file with one float32 input ``x`` of a static shape, and its session."""
+    """An ONNX file with one float32 input ``x`` of a static shape, and its session.
 
-    def __init__(self, path: str | os.PathLike[str], threads: int) -> None:
+    path: the file. input_size: height, width. outputs: shapes by name.
+
+    Args:
+        path: the ONNX file.
+        threads: that onnxruntime computes one image with.
+        session: of that file, if it is open already.
+    """
+
+    kind: ClassVar[str]  # "pose" or "localizer"
+
+    def __init__(
+        self, path: str | os.PathLike[str], threads: int = 1, session: onnxruntime.InferenceSession | None = None
+    ) -> None:
         self.path = Path(path)
-        self._session = _session(self.path, threads)
+        self._session = session or _open_session(self.path, threads)
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].name != contract.INPUT_NAME:
             names = ", ".join(repr(i.name) for i in inputs)
@@ -43,10 +54,11 @@ class _Model:
         wrong = [f"{o.name} is {o.type}" for o in self._session.get_outputs() if o.type != "tensor(float)"]
         if wrong:
             raise ValueError(f"{self.path}: every output must be tensor(float), but {'; '.join(wrong)}")
+        self._check()
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the file says about itself (``metadata_props``)."""
+        """The file's ``metadata_props``."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
     @property
@@ -55,12 +67,16 @@ class _Model:
         return int(self._session.get_modelmeta().version)
 
     def run(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """The raw outputs for one preprocessed picture (height, width) float32; the batch axis is kept."""
+        """The raw outputs for one preprocessed image (height, width) float32; the batch axis is kept."""
         try:
             values = self._session.run(list(self.outputs), {contract.INPUT_NAME: x[None, None].astype(np.float32)})
-        except Exception as error:  # as in `_session`
+        except Exception as error:  # as in `_open_session`
             raise ValueError(f"{self.path} cannot be run by onnxruntime: {' '.join(str(error).split())}") from error
         return dict(zip(self.outputs, values, strict=True))
+
+    def _check(self) -> None:
+        """Raise ValueError if the client could not use the file as a net of this kind."""
+        raise NotImplementedError
 
     def _check_shapes(self, expected: Mapping[str, tuple[int, ...]], required: Sequence[str]) -> None:
         missing = [name for name in required if name not in self.outputs]
@@ -73,16 +89,22 @@ class _Model:
             if self.outputs.get(name, shape) != shape:
                 raise ValueError(f"{self.path}: output {name} has shape {self.outputs[name]}, expected {shape}")
 
+    def _check_finite(self, outputs: Mapping[str, np.ndarray]) -> None:
+        bad = [name for name, value in outputs.items() if not np.all(np.isfinite(value))]
+        if bad:
+            raise ValueError(f"{self.path}: {', '.join(bad)} holds a number that is not finite")
+
 
 class PoseModel(_Model):
-    """The pose net in ``path``.
+    """A pose net in Opentrack's format.
 
-    outputs: shapes by name. has_uncertainty, has_landmarks: whether `predict` gives the factors, the landmarks.
-    Raises FileNotFoundError if there is no such file, ValueError if the client could not use it, saying why.
+    has_uncertainty, has_landmarks: whether `predict` gives the factors, the landmarks.
+    Raises FileNotFoundError if there is no such file, ValueError if the client could not use it, naming the fault.
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
-        super().__init__(path, threads)
+    kind = "pose"
+
+    def _check(self) -> None:
         self._check_shapes(contract.POSE_OUTPUTS, _REQUIRED)
         if self.input_size[0] != self.input_size[1]:
             raise ValueError(f"{self.path}: the input is {self.input_size}, expected a square")
@@ -94,64 +116,63 @@ class PoseModel(_Model):
         self.has_uncertainty = all(name in self.outputs for name in contract.POSE_OUTPUTS)
         self.has_landmarks = self.outputs.get("landmarks") == (1, COUNT, 3)
 
-    def predict(self, pictures: Iterable[np.ndarray], rois: np.ndarray) -> dict[str, np.ndarray]:
-        """Heads in the image frame of each picture.
+    def predict(self, images: Iterable[np.ndarray], rois: np.ndarray) -> dict[str, np.ndarray]:
+        """The head in each of N grey images (H, W) uint8, in the image's own pixels.
 
-        pictures: N times (H, W) uint8. rois: (N, 4) px, xyxy; the square of the longer side is what the net sees.
+        rois: (N, 4) px, xyxy; the net sees the square of the longer side.
         Returns quat (N, 4), pos_size (N, 3) px, bbox (N, 4) px, and where the file has them landmarks (N, 68, 3) px,
-        rotaxis_scales_tril (N, 3, 3) rad, pos_size_scales_tril (N, 3, 3) px. All float32.
+        rotaxis_scales_tril (N, 3, 3) rad, pos_size_scales_tril (N, 3, 3) px. All float32; nothing for no images.
         Raises ValueError for a quaternion that is not of unit length or a number that is not finite.
         """
-        rois = np.asarray(rois)
-        told = [self._look(picture, roi) for picture, roi in zip(pictures, rois, strict=True)]
-        if not told:
+        rois, size = np.asarray(rois), self.input_size[0]
+        outputs = [
+            self.run(preprocess.pose_input(preprocess.crop_patch(image, roi, size)))
+            for image, roi in zip(images, rois, strict=True)
+        ]
+        if not outputs:
             return {}
-        raw = {name: np.concatenate([one[name] for one in told]) for name in told[0]}
-        self._check_values(raw)
-        square = np.stack([images.client_square(roi) for roi in rois])
+        raw = {name: np.concatenate([one[name] for one in outputs]) for name in outputs[0]}
+        self._check_finite(raw)
+        self._check_quat(raw["quat"])
+        square = np.stack([preprocess.roi_square(roi) for roi in rois])
         centre, half = (square[:, :2] + square[:, 2:]) / 2, (square[:, 2:3] - square[:, :1]) / 2
-        level = np.concatenate([centre, np.zeros_like(half)], axis=1)
+        shift = np.concatenate([centre, np.zeros_like(half)], axis=1)
         found: dict[str, Any] = {
             "quat": normalize(raw["quat"]),
-            "pos_size": raw["pos_size"] * half + level,
+            "pos_size": raw["pos_size"] * half + shift,
             "bbox": raw["box"] * half + np.tile(centre, 2),
         }
         if self.has_landmarks:
-            found["landmarks"] = raw["landmarks"] * half[..., None] + level[:, None]
+            found["landmarks"] = raw["landmarks"] * half[..., None] + shift[:, None]
         if self.has_uncertainty:
             found["rotaxis_scales_tril"] = raw["rotaxis_scales_tril"]
             found["pos_size_scales_tril"] = raw["pos_size_scales_tril"] * half[..., None]
         return {name: np.asarray(value, np.float32) for name, value in found.items()}
 
-    def _look(self, picture: np.ndarray, roi: np.ndarray) -> dict[str, np.ndarray]:
-        return self.run(images.client_brightness(images.client_patch(picture, roi, self.input_size[0])))
-
-    def _check_values(self, raw: Mapping[str, np.ndarray]) -> None:
-        bad = [name for name, value in raw.items() if not np.all(np.isfinite(value))]
-        if bad:
-            raise ValueError(f"{self.path}: {', '.join(bad)} holds a number that is not finite")
-        lengths = np.linalg.norm(raw["quat"], axis=-1)
+    def _check_quat(self, quat: np.ndarray) -> None:
+        lengths = np.linalg.norm(quat, axis=-1)
         worst = float(lengths[np.argmax(np.abs(lengths - 1))])
         if abs(worst - 1) > _UNIT_TOLERANCE:
             raise ValueError(f"{self.path}: a quaternion has length {worst:.3f}; the client expects 1 and never checks")
 
 
 class LocalizerModel(_Model):
-    """The localizer in ``path``. Raises as `PoseModel`."""
+    """A localizer in Opentrack's format. Raises as `PoseModel`."""
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
-        super().__init__(path, threads)
+    kind = "localizer"
+
+    def _check(self) -> None:
         self._check_shapes(contract.LOCALIZER_OUTPUTS, tuple(contract.LOCALIZER_OUTPUTS))
         if self.input_size != contract.LOCALIZER_SIZE:
             raise ValueError(f"{self.path}: the input is {self.input_size}, expected {contract.LOCALIZER_SIZE}")
 
-    def predict(self, pictures: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-        """The face in each whole frame, N times (H, W) uint8.
+    def predict(self, images: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+        """The face in each of N whole grey frames (H, W) uint8.
 
         Returns score (N,), the probability that there is a face; face (N,), 1 where the tracker takes it for one, else
-        0; bbox (N, 4) px of the frame. All float32.
+        0; bbox (N, 4) px of the frame. All float32. Raises ValueError for a number that is not finite.
         """
-        found = [self._predict_one(picture) for picture in pictures]
+        found = [self._predict_one(image) for image in images]
         score = np.array([score for score, _ in found], np.float32)
         return {
             "score": score,
@@ -159,23 +180,23 @@ class LocalizerModel(_Model):
             "bbox": np.array([box for _, box in found], np.float32).reshape(-1, 4),
         }
 
-    def _predict_one(self, picture: np.ndarray) -> tuple[float, np.ndarray]:
-        height, width = self.input_size
-        squeezed = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        values = self.run(squeezed.astype(np.float32) / 255 - 0.5)["logit_box"][0]
-        if not np.all(np.isfinite(values)):
-            raise ValueError(f"{self.path}: logit_box holds a number that is not finite")
-        size = np.array([picture.shape[1], picture.shape[0]] * 2)
-        return 1 / (1 + np.exp(-float(values[0]))), (values[1:] + 1) / 2 * size
+    def _predict_one(self, image: np.ndarray) -> tuple[float, np.ndarray]:
+        output = self.run(preprocess.localizer_input(image))["logit_box"]
+        self._check_finite({"logit_box": output})
+        logit, *box = output[0]
+        size = np.array([image.shape[1], image.shape[0]] * 2)
+        return 1 / (1 + np.exp(-float(logit))), (np.array(box) + 1) / 2 * size
 
 
 def load(path: str | os.PathLike[str]) -> PoseModel | LocalizerModel:
-    """The net in ``path``; its outputs tell which of the two it is. Raises as `PoseModel`."""
-    outputs = {output.name for output in _session(Path(path), threads=1).get_outputs()}
-    return LocalizerModel(path) if outputs >= set(contract.LOCALIZER_OUTPUTS) else PoseModel(path)
+    """The net in one ONNX file; its outputs decide which of the two it is. Raises as `PoseModel`."""
+    session = _open_session(Path(path), 1)
+    names = {output.name for output in session.get_outputs()}
+    model = LocalizerModel if names >= set(contract.LOCALIZER_OUTPUTS) else PoseModel
+    return model(path, session=session)
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name an ONNX file")
     if not path.is_file():

@@ -142,7 +142,7 @@ def blur(chosen: torch.Tensor, generator: torch.Generator) -> changes.Convolve:
 
 def client_gain(image: torch.Tensor) -> torch.Tensor:
     """What grey levels of images (B, 1, H, W) uint8 are multiplied by for the pose net, (B,):
-    `images.client_brightness`, batched."""
+    `preprocess.pose_input`, batched."""
     rule = PREPROCESSING
     level = kernels.grey_quantile(image, rule.quantile, rule.dark_below)
     return torch.where(level < rule.dark_below, rule.target / level.clamp_min(rule.floor), 1 / 255)

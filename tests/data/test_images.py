@@ -34,32 +34,6 @@ def test_warp_does_not_alias_fine_detail():
     assert np.ptp(small.astype(int)[5:-5, 5:-5]) < 10
 
 
-@pytest.mark.parametrize("centre", [(100.0, 80.0), (100.5, 80.5), (99.3, 81.7)])
-def test_client_patch_shows_the_roi(centre):
-    x, y = centre
-    image = blob(200, 200, x + 5, y - 4)
-    roi = np.array([x - 32, y - 32, x + 32.9, y + 31])
-    patch = images.client_patch(image, roi, 128)
-    expected = affine.box_to_box(images.client_square(roi), np.array([0.0, 0, 128, 128]))
-    # the half pixel by which the client is off
-    shown = affine.move_points(expected, np.array([[x + 5 - 0.5, y - 4 - 0.5]]))[0]
-    assert np.abs(centre_of(patch) - shown).max() < 0.1
-
-
-def test_client_patch_goes_on_beyond_the_edge():
-    image = np.full((50, 50), 200, np.uint8)
-    assert (images.client_patch(image, np.array([-40, -40, 20, 20]), 129) == 200).all()
-
-
-def test_client_brightness_lifts_dark_patches_only(rng):
-    patch = rng.integers(0, 60, (40, 40)).astype(np.uint8)
-    lifted = images.client_brightness(patch)
-    assert np.quantile(lifted, 0.9) == pytest.approx(0.45 - 0.5, abs=1e-6)
-    bright = rng.integers(150, 255, (40, 40)).astype(np.uint8)
-    assert np.allclose(images.client_brightness(bright), bright / 255 - 0.5, atol=1e-6)
-    assert np.isfinite(images.client_brightness(np.zeros((9, 9), np.uint8))).all()
-
-
 def test_decoding_gives_grey_or_says_why_not():
     picture = np.full((12, 9, 3), 77, np.uint8)
     decoded = images.decode_grey(cv2.imencode(".png", picture)[1].tobytes())

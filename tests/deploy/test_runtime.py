@@ -1,13 +1,16 @@
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
 from nntrack import contract
-from nntrack.data import images
-from nntrack.deploy import runtime
+from nntrack.deploy import preprocess, runtime
 from tests import onnx_files
+from tests.conftest import ROOT
 
 SIDE = contract.POSE_SIZE
 
@@ -31,12 +34,12 @@ def mean_of_input(path):
     return path
 
 
-def test_the_patch_becomes_the_picture(tmp_path):
+def test_outputs_are_in_pixels_of_the_image(tmp_path):
     landmarks = np.zeros((1, 68, 3), np.float32)
     landmarks[0, 5] = [1, -1, 0.5]
     model = runtime.PoseModel(onnx_files.pose(tmp_path / "a.onnx", landmarks=landmarks))
-    picture = np.zeros((300, 400), np.uint8)
-    found = model.predict([picture], np.array([[100, 50, 200, 130]]))  # a square of 100 about (150, 90)
+    image = np.zeros((300, 400), np.uint8)
+    found = model.predict([image], np.array([[100, 50, 200, 130]]))  # a square of 100 about (150, 90)
     assert np.allclose(found["pos_size"], [[155, 80, 40]], atol=1e-4)
     assert np.allclose(found["bbox"], [[125, 60, 185, 130]], atol=1e-4)
     assert np.allclose(found["landmarks"][0, [0, 5]], [[150, 90, 0], [200, 40, 25]], atol=1e-4)
@@ -47,23 +50,23 @@ def test_the_patch_becomes_the_picture(tmp_path):
 
 def test_a_net_is_fed_what_the_client_feeds(tmp_path, rng):
     model = runtime.PoseModel(mean_of_input(tmp_path / "a.onnx"))
-    for brightest in (60, 255):  # a dark picture is brightened
-        picture = rng.integers(0, brightest, (200, 200)).astype(np.uint8)
+    for brightest in (60, 255):  # a dark image is brightened
+        image = rng.integers(0, brightest, (200, 200)).astype(np.uint8)
         roi = np.array([20.3, 40.1, 120.9, 140.2])
-        x = images.client_brightness(images.client_patch(picture, roi, SIDE))
-        found = model.predict([picture], roi[None])["pos_size"][0, 0]
-        square = images.client_square(roi)
+        x = preprocess.pose_input(preprocess.crop_patch(image, roi, SIDE))
+        found = model.predict([image], roi[None])["pos_size"][0, 0]
+        square = preprocess.roi_square(roi)
         half = (square[2] - square[0]) / 2
         assert np.isclose(found, square[0] + half + (0.1 + x.mean()) * half, atol=1e-3)
 
 
 def test_predictions_are_one_by_one(tmp_path, rng):
     model = runtime.PoseModel(mean_of_input(tmp_path / "a.onnx"))
-    pictures = list(rng.integers(0, 255, (3, 150, 150)).astype(np.uint8))
+    images = list(rng.integers(0, 255, (3, 150, 150)).astype(np.uint8))
     rois = np.array([[10, 10, 90, 90], [0, 0, 150, 150], [-20, 30, 60, 110]])
-    together = model.predict(pictures, rois)
+    together = model.predict(images, rois)
     for i in range(3):
-        alone = model.predict(pictures[i : i + 1], rois[i : i + 1])
+        alone = model.predict(images[i : i + 1], rois[i : i + 1])
         assert all(np.array_equal(alone[name][0], together[name][i]) for name in together)
 
 
@@ -82,7 +85,7 @@ def test_without_factors_the_client_only_loses_its_filter(tmp_path):
         ({"box": [[0, 0, 1]]}, "box has shape (1, 3), expected (1, 4)"),
         ({"pos_size": np.zeros((2, 3), np.float32)}, "pos_size has shape (2, 3)"),
         ({"extra": np.zeros(3, np.int64)}, "extra is tensor(int64)"),
-        ({"quat": onnx_files.np.array([[0, 0, 0, 1]], np.float16)}, "quat is tensor(float16)"),
+        ({"quat": np.array([[0, 0, 0, 1]], np.float16)}, "quat is tensor(float16)"),
     ],
 )
 def test_what_the_client_refuses_is_refused(tmp_path, changes, message):
@@ -135,7 +138,25 @@ def test_the_localizer_speaks_of_the_whole_frame(tmp_path):
     assert unsure.predict([np.zeros((9, 9), np.uint8)])["face"].tolist() == [0]  # a half is not enough
 
 
-def test_no_pictures_are_no_error(tmp_path):
+def test_the_kind_of_net_is_known_by_its_outputs_and_the_file_opened_once(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(runtime, "_open_session", lambda *a, o=runtime._open_session: opened.append(a) or o(*a))
+    assert isinstance(runtime.load(onnx_files.localizer(tmp_path / "l.onnx")), runtime.LocalizerModel)
+    assert isinstance(runtime.load(onnx_files.pose(tmp_path / "p.onnx")), runtime.PoseModel)
+    assert len(opened) == 2
+
+
+def test_onnxruntime_reports_nothing_unless_it_is_told_to(tmp_path):
+    model = onnx_files.pose(tmp_path / "a.onnx")
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    code = f"import nntrack; nntrack.load({str(model)!r})"
+    subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(home)}, cwd=ROOT, check=True)
+    assert list(home.rglob("*")) == []
+
+
+def test_no_images_are_no_error(tmp_path):
     assert runtime.PoseModel(onnx_files.pose(tmp_path / "a.onnx")).predict([], np.zeros((0, 4))) == {}
     found = runtime.LocalizerModel(onnx_files.localizer(tmp_path / "b.onnx")).predict([])
     assert {name: value.shape for name, value in found.items()} == {"score": (0,), "face": (0,), "bbox": (0, 4)}

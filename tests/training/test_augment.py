@@ -4,6 +4,7 @@ import torch
 
 from nntrack.config import Augment
 from nntrack.data import images
+from nntrack.deploy import preprocess
 from nntrack.geometry import affine, boxes, landmarks
 from nntrack.geometry.rotations import geodesic_distance, quat_apply
 from nntrack.training import augment, kernels
@@ -200,7 +201,7 @@ def test_brightness_is_the_clients(rng, size):
     found = augment.net_input(image, augment.client_gain(image))
     assert found.dtype == torch.float32
     for patch, value in zip(patches, found, strict=True):
-        np.testing.assert_allclose(value[0], images.client_brightness(patch), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(value[0], preprocess.pose_input(patch), rtol=1e-5, atol=1e-6)
     plain = augment.net_input(image, augment.plain_gain(image))[:, 0]
     np.testing.assert_allclose(plain, patches / 255 - 0.5, rtol=1e-5, atol=1e-6)
 
