@@ -8,7 +8,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from nntrack.geometry.arrays import beside
+from nntrack.geometry.arrays import constant_like
 from nntrack.geometry.landmarks import MIRROR
 from nntrack.geometry.rotations import mirror_quat, quat_multiply
 
@@ -58,7 +58,7 @@ def box_to_box(source: Array, target: Array) -> Array:
 
 def from_unit(like: Array, height: int, width: int) -> Array:
     """The map (2, 3) of the square from -1 to 1 onto a picture of so many px, as an array beside ``like``."""
-    return beside(like, ((width / 2, 0.0, width / 2), (0.0, height / 2, height / 2)))
+    return constant_like(like, ((width / 2, 0.0, width / 2), (0.0, height / 2, height / 2)))
 
 
 def scale_of(affine: Array) -> Array:
@@ -122,7 +122,7 @@ def move_camera(affine: Array, camera: Array) -> Array:
 def move_landmarks(affine: Array, landmarks: Array) -> Array:
     """Landmarks (..., 68, 3): xy are points, z a length; a mirror swaps the subject's sides."""
     xp = array_namespace(affine, landmarks)
-    order = beside(landmarks, _MIRROR, xp.int64)
+    order = constant_like(landmarks, _MIRROR, xp.int64)
     mirrored = is_mirrored(affine)[..., None, None]
     landmarks = xp.where(mirrored, xp.take(landmarks, order, axis=-2), landmarks)
     depth = landmarks[..., 2:] * scale_of(affine)[..., None, None]

@@ -4,7 +4,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from nntrack.geometry.arrays import beside
+from nntrack.geometry.arrays import constant_like
 from nntrack.geometry.rotations import quat_apply
 
 # Points on the forehead in the head frame, in head radii (100 mm). No landmark lies above the brows, but the box that
@@ -25,7 +25,7 @@ def face_box(landmarks: Any, quat: Any, pos_size: Any) -> Any:
     landmarks (..., 68, 2 or 3), quat (..., 4) and pos_size (..., 3) in one image frame and unit.
     """
     xp = array_namespace(landmarks, quat, pos_size)
-    points = quat_apply(quat[..., None, :], beside(landmarks, FOREHEAD))[..., :2]  # (..., 3, 2)
+    points = quat_apply(quat[..., None, :], constant_like(landmarks, FOREHEAD))[..., :2]  # (..., 3, 2)
     points = points * pos_size[..., None, 2:] + pos_size[..., None, :2]
     return landmark_box(xp.concat([landmarks[..., :2], points], axis=-2))
 
@@ -46,9 +46,9 @@ def box_area(boxes: Any) -> Any:
     return sides[..., 0] * sides[..., 1]
 
 
-def box_iou(a: Any, b: Any, least_union: float = 1e-12) -> Any:
-    """Intersection over union (...,) of boxes xyxy (..., 4); ``least_union``: of two empty ones."""
+def box_iou(a: Any, b: Any, min_union: float = 1e-12) -> Any:
+    """Intersection over union (...,) of boxes xyxy (..., 4); ``min_union``: the least that is divided by."""
     xp = array_namespace(a, b)
     inside = xp.concat([xp.maximum(a[..., :2], b[..., :2]), xp.minimum(a[..., 2:], b[..., 2:])], axis=-1)
     shared = box_area(inside)
-    return shared / xp.clip(box_area(a) + box_area(b) - shared, least_union, None)
+    return shared / xp.clip(box_area(a) + box_area(b) - shared, min_union, None)

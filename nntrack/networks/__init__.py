@@ -1,1 +1,1 @@
-"""The two networks, their backbones and losses, and their weights on disk."""
+"""The two networks, their backbones and losses, and files of their weights."""

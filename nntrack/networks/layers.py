@@ -12,10 +12,10 @@ SOFTPLUS_ONE = math.log(math.e - 1)  # softplus of it is 1
 
 
 def linear_head(inputs: int, start: Any) -> nn.Linear:
-    """A linear layer that says ``start`` at first, whatever it sees."""
+    """A linear layer that, before training, outputs about ``start`` for any input."""
     layer = nn.Linear(inputs, len(start))
     with torch.no_grad():
-        # small, not zero: a zero layer sends no gradient down
+        # small, not zero: no gradient passes through a layer of zeros
         layer.weight.mul_(0.1)
         layer.bias.copy_(torch.as_tensor(start))
     return layer

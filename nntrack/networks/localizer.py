@@ -1,6 +1,6 @@
-"""The localizer. Its input is what `contract` says the client feeds; its box is in frame units (edges at -1 and 1).
+"""The localizer. Its input is that of `contract`; its box is in frame units (edges at -1 and 1).
 
-Everything in ``forward`` exports to ONNX opset 13.
+All of ``forward`` can be exported to ONNX opset 13.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from nntrack.networks.layers import SOFTPLUS_ONE, Output, linear_head
 
 @dataclass(frozen=True)
 class LocalizerConfig:
-    """All that it takes to build a localizer of the right shapes."""
+    """All that is needed to build a localizer that its saved weights fit into."""
 
     width: float
 
 
 class LocalizerNet(nn.Module):
-    """Whole grey frame to face logit and box, by a heat map whose centre and spread are the box.
+    """Face logit and box of a whole grey frame, by a heat map whose mean and standard deviation give the box.
 
-    The heat is a distribution over cells of 16 px. Its first two moments place the box; what the net sees there
-    (features averaged under the heat) trims it and tells whether it is a face at all.
+    The heat map is a distribution over cells of 16 px. The features averaged under it correct the box and decide
+    whether there is a face.
     """
 
     def __init__(self, config: LocalizerConfig) -> None:
@@ -44,7 +44,7 @@ class LocalizerNet(nn.Module):
     def forward(self, x: torch.Tensor) -> Output:
         """x (B, 1, 224, 288). Returns logit (B,), box (B, 4) xyxy over the frame, heatmap (B, 14, 18) with sum 1."""
         fine = self.fine(x)
-        # 7x9 cells become 14x18 again, weighed before, when there are fewer of them
+        # the 1x1 convolution comes before 7x9 cells are enlarged to 14x18: there are fewer of them
         coarse = F.interpolate(self.from_coarse(self.coarse(fine)), scale_factor=2.0, mode="nearest")
         features = self.join(self.from_fine(fine) + coarse)
         raw = self.heat(features)
@@ -55,12 +55,12 @@ class LocalizerNet(nn.Module):
         heat = raw.flatten(1).softmax(dim=1)  # (B, cells)
         cells = backbones.cell_centres(raw.shape[2], raw.shape[3], raw.device)  # (cells, 2)
         centre = heat @ cells
-        spread = torch.sqrt(heat @ cells**2 - centre**2 + 1e-4)
-        there = (features.flatten(2) @ heat[:, :, None])[:, :, 0]  # (B, channels)
-        trim = self.trim(there)
-        centre = centre + trim[:, :2] * spread
-        # an ellipse's deviation is half its half axis
-        half = 2 * spread * F.softplus(trim[:, 2:])
-        logit = self.face(torch.cat([there, features.flatten(2).mean(dim=2)], dim=1))[:, 0]
+        std = torch.sqrt(heat @ cells**2 - centre**2 + 1e-4)
+        local = (features.flatten(2) @ heat[:, :, None])[:, :, 0]  # (B, channels)
+        trim = self.trim(local)
+        centre = centre + trim[:, :2] * std
+        # the standard deviation of a uniform ellipse is half its half axis
+        half = 2 * std * F.softplus(trim[:, 2:])
+        logit = self.face(torch.cat([local, features.flatten(2).mean(dim=2)], dim=1))[:, 0]
         box = torch.cat([centre - half, centre + half], dim=1)
         return {"logit": logit, "box": box, "heatmap": heat.view(-1, raw.shape[2], raw.shape[3])}

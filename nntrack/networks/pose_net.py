@@ -1,10 +1,11 @@
-"""The pose net. Its input is what `contract` says the client feeds; outputs are in patch units (edges at -1 and 1).
+"""The pose net. Its input is that of `contract`; its outputs are in patch units (edges at -1 and 1).
 
-Everything in ``forward`` exports to ONNX opset 13.
+All of ``forward`` can be exported to ONNX opset 13.
 """
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -16,14 +17,14 @@ from nntrack.geometry.rotations import normalize, quat_to_rotmat, rot6d_to_rotma
 from nntrack.networks import backbones
 from nntrack.networks.layers import SOFTPLUS_ONE, Output, linear_head
 
-ROTATIONS = {"quat": (0.0, 0.0, 0.0, 1.0), "rot6d": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)}  # raw numbers of the identity
-SCALE_FLOOR = 1e-3  # least deviation along a factor's diagonal: radians, patch units
-SCALE_START = 0.2  # and what it is before training
+ROTATIONS = {"quat": (0.0, 0.0, 0.0, 1.0), "rot6d": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)}  # raw outputs for the identity
+SCALE_FLOOR = 1e-3  # lower bound of a factor's diagonal: radians, patch units
+SCALE_START = 0.2  # the diagonal before training
 
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """All that it takes to build a pose net of the right shapes."""
+    """All that is needed to build a pose net that its saved weights fit into."""
 
     backbone: str
     width: float
@@ -33,7 +34,7 @@ class PoseConfig:
 
 
 class PoseNet(nn.Module):
-    """Grey patch to rotation, position, size, box, landmarks and how sure it is.
+    """Rotation, position, size, box, landmarks and uncertainty of the head in a grey patch.
 
     The face model is part of the net (buffers, saved with the weights). Raises ValueError for an unknown name.
     """
@@ -48,15 +49,15 @@ class PoseNet(nn.Module):
             raise ValueError(f"no rotation head is called '{config.rotation}'; known: {', '.join(ROTATIONS)}")
         self.config = config
         self.backbone = backbones.build(config.backbone, config.width)
-        start = ROTATIONS[config.rotation]
-        self.rotation = linear_head(self.backbone.channels, start)
-        self.pos_size = linear_head(self.backbone.channels, (0.0, 0.0, SOFTPLUS_ONE))
-        self.box = linear_head(self.backbone.channels, (0.0, 0.0, SOFTPLUS_ONE, SOFTPLUS_ONE))
-        self.shape = linear_head(self.backbone.channels, [0.0] * config.shape_modes)
-        self.expression = linear_head(self.backbone.channels, [0.0] * config.expression_modes)
         scale = math.log(math.expm1(SCALE_START - SCALE_FLOOR))
-        self.rotaxis_scales = linear_head(self.backbone.channels, [scale] * 3 + [0.0] * 3)
-        self.pos_size_scales = linear_head(self.backbone.channels, [scale] * 3 + [0.0] * 3)
+        head = partial(linear_head, self.backbone.channels)
+        self.rotation = head(ROTATIONS[config.rotation])
+        self.pos_size = head((0.0, 0.0, SOFTPLUS_ONE))
+        self.box = head((0.0, 0.0, SOFTPLUS_ONE, SOFTPLUS_ONE))
+        self.shape = head([0.0] * config.shape_modes)
+        self.expression = head([0.0] * config.expression_modes)
+        self.rotaxis_scales = head([scale] * 3 + [0.0] * 3)
+        self.pos_size_scales = head([scale] * 3 + [0.0] * 3)
         self._set_face(face)
 
     def _set_face(self, face: FaceModel | None) -> None:
@@ -78,7 +79,7 @@ class PoseNet(nn.Module):
         expression_params (B, m), rotaxis_scales_tril and pos_size_scales_tril (B, 3, 3).
         """
         features = self.backbone(x)
-        # half precision moves a landmark by a tenth of a pixel and spoils unit quaternions
+        # in half precision landmarks are off by a tenth of a pixel, and quaternions not of unit length
         with torch.autocast(x.device.type, enabled=False):
             return self._heads(features.float())
 
@@ -109,15 +110,21 @@ class PoseNet(nn.Module):
     def place_face(
         self, rotmat: torch.Tensor, pos_size: torch.Tensor, shape: torch.Tensor, expression: torch.Tensor
     ) -> torch.Tensor:
-        """Landmarks (B, 68, 3) of the face model with these weights, turned, sized and moved; z into the screen."""
+        """Landmarks (B, 68, 3) of the face model, posed; z into the screen.
+
+        Args:
+            rotmat: (B, 3, 3).
+            pos_size: (B, 3), patch units.
+            shape, expression: weights (B, n) and (B, m) of the face model's modes.
+        """
         face = self.face_mean.flatten() + shape @ self.face_shape_basis.flatten(1)
         face = (face + expression @ self.face_expression_basis.flatten(1)).view(-1, COUNT, 3)
-        turned = face @ rotmat.transpose(1, 2) * pos_size[:, None, 2:]
-        return turned + torch.cat([pos_size[:, :2], torch.zeros_like(pos_size[:, :1])], dim=1)[:, None]
+        rotated = face @ rotmat.transpose(1, 2) * pos_size[:, None, 2:]
+        return rotated + torch.cat([pos_size[:, :2], torch.zeros_like(pos_size[:, :1])], dim=1)[:, None]
 
 
 def _triangle(raw: torch.Tensor) -> torch.Tensor:
-    """Six numbers (B, 6) to a lower triangle (B, 3, 3) with a positive diagonal, zeros above it exact."""
+    """Six numbers (B, 6) to a lower triangle (B, 3, 3) with a positive diagonal and exact zeros above it."""
     diagonal = F.softplus(raw[:, :3]) + SCALE_FLOOR
     zero = torch.zeros_like(raw[:, 0])
     flat = [diagonal[:, 0], zero, zero, raw[:, 3], diagonal[:, 1], zero, raw[:, 4], raw[:, 5], diagonal[:, 2]]

@@ -1,4 +1,4 @@
-"""Weights and the configuration that alone suffices to rebuild their network, in one safetensors file."""
+"""Trained weights with the configuration that their network is rebuilt from, in one safetensors file."""
 
 import json
 import os
@@ -21,10 +21,10 @@ _KEY = "config"  # the only metadata key: safetensors writes several in no fixed
 
 
 def write(path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON-like ``config``; the same content gives the same bytes."""
+    """Write tensors and a JSON-like ``config``; the same content has the same bytes."""
     plain = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with replacing(path) as partial:
-        # not by save_file, whose errors are no OSError and whose files only their owner may read
+        # save_file raises no OSError, and its files can be read by their owner alone
         partial.write_bytes(serialized(plain, {_KEY: json.dumps(config, sort_keys=True)}))
 
 
@@ -37,7 +37,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[st
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             config = json.loads((file.metadata() or {})[_KEY])
         if not isinstance(config, dict):
-            raise ValueError("its configuration has no names")
+            raise ValueError("its configuration is not an object")
         return tensors, config
     except (SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no network of this project: {error!r}") from error
@@ -63,13 +63,13 @@ def load_localizer(path: str | os.PathLike[str]) -> LocalizerNet:
 
 def _load(path: str | os.PathLike[str], network: type[_Net], config: type[Any]) -> _Net:
     tensors, values = read(path)
-    kind = values.pop("network", "nothing known")
+    kind = values.pop("network", "file of unknown kind")
     if kind != network.__name__:
         raise ValueError(f"{path} holds a {kind}, expected a {network.__name__}")
     try:
         net = network(config(**values))
         net.load_state_dict(tensors)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        told = textwrap.shorten(str(error), 200)  # torch lists every tensor
-        raise ValueError(f"{path} does not fit this version of the network: {told}") from error
+        reason = textwrap.shorten(str(error), 200)  # torch lists every tensor
+        raise ValueError(f"{path} does not fit this version of the network: {reason}") from error
     return net.eval()

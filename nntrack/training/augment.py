@@ -14,7 +14,7 @@ from nntrack.config import Augment
 from nntrack.contract import PREPROCESSING
 from nntrack.data.sample import move_labels
 from nntrack.geometry import affine, boxes
-from nntrack.geometry.arrays import beside
+from nntrack.geometry.arrays import constant_like
 from nntrack.training import changes, kernels
 
 Batch = dict[str, torch.Tensor]
@@ -184,4 +184,4 @@ def _uniform(shape: tuple[int, ...], half: float, generator: torch.Generator) ->
 
 
 def _unit_box(box: torch.Tensor) -> torch.Tensor:
-    return beside(box, (-1, -1, 1, 1)).expand_as(box)
+    return constant_like(box, (-1, -1, 1, 1)).expand_as(box)

@@ -168,12 +168,12 @@ def _task(
     device: torch.device,
 ) -> Task[Net]:
     """parts: those to learn from (False) or held out (True). show: given how many stored px make one of ``width``."""
-    needs = {name for loss in table.values() for name in loss.needs}
+    needs = {name for loss in table.values() for name in loss.labels}
     train, held_out = Mixture(parts(False), device, needs), parts(True)
     roi = train.labels("roi")
     pool = max(1, int((roi[:, 2] - roi[:, 0]).median().item() / width))
     # everything is watched on held-out samples; what has no weight does not count
-    watched = dict.fromkeys(table, 0.0) | dict(weights)
+    watched = table | losses.POSE_METRICS if table is losses.POSE else table
     return Task(
         net=net,
         train=train,
@@ -181,7 +181,7 @@ def _task(
         prepare=partial(show, pool),
         finish=net_input,
         total=partial(losses.total, weights, table),
-        values=partial(losses.evaluate, watched, table),
+        values=partial(losses.evaluate, watched),
         score=lambda means: sum(weight * means[name] for name, weight in weights.items()),
         slow=UNCERTAINTY,
     )

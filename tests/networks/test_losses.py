@@ -6,7 +6,11 @@ import torch
 from nntrack.geometry.rotations import normalize, quat_multiply, rotvec_to_quat
 from nntrack.networks import losses
 
-TABLES = [pytest.param(table, name, id=name) for table in (losses.POSE, losses.LOCALIZER) for name in table]
+TABLES = [
+    pytest.param(table, name, id=name)
+    for table in (losses.POSE, losses.POSE_METRICS, losses.LOCALIZER)
+    for name in table
+]
 MASKS = ("face", "bbox", "quat", "pos_size", "landmarks", "landmarks_depth")
 
 
@@ -81,11 +85,11 @@ def test_a_perfect_prediction_costs_nothing_and_a_fault_does(table, name):
 def test_missing_labels_send_nothing(table, name):
     """Labels of samples without them may be anything: loss and gradient are those of the others."""
     batch, prediction = batch_of(), spoilt(perfect(batch_of()))
-    if not table[name].needs:
+    if not table[name].labels:
         return
     present = torch.tensor([True, False, True, True, False, True])
     broken = {key: value.clone() for key, value in batch.items()}
-    for field in table[name].needs:
+    for field in table[name].labels:
         broken[f"has_{field}"] &= present
     for field in ("quat", "pos_size", "bbox", "landmarks"):
         broken[field][~present] = 0
@@ -111,7 +115,7 @@ def test_a_batch_without_any_label_is_no_loss(table, name):
     batch = batch_of() | {f"has_{field}": torch.zeros(6, dtype=torch.bool) for field in MASKS}
     loss, _ = losses.total({name: 1.0}, table, spoilt(perfect(batch)), batch)
     assert torch.isfinite(loss)
-    assert not table[name].needs or loss == 0
+    assert not table[name].labels or loss == 0
 
 
 def test_total_weighs_and_ramps():
@@ -173,3 +177,5 @@ def test_unknown_names_list_the_known():
         losses.check({"angle": 1.0}, losses.POSE)
     with pytest.raises(ValueError, match="no loss has a weight"):
         losses.check({"rotation": 0.0}, losses.POSE)
+    with pytest.raises(ValueError, match="no loss is called 'geodesic_degrees'"):  # a metric has no weight
+        losses.check({"rotation": 1.0, "geodesic_degrees": 1.0}, losses.POSE)

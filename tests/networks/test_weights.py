@@ -8,10 +8,10 @@ from nntrack.networks import weights
 def test_comes_back_and_bytes_repeat(tmp_path):
     tensors = {"b": torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last), "a": torch.tensor(3)}
     config = {"width": 0.5, "name": "x", "a": [1, 2]}
-    weights.save(tmp_path / "one", tensors, config)
-    weights.save(tmp_path / "two", dict(reversed(tensors.items())), dict(reversed(config.items())))
+    weights.write(tmp_path / "one", tensors, config)
+    weights.write(tmp_path / "two", dict(reversed(tensors.items())), dict(reversed(config.items())))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    found, values = weights.load(tmp_path / "one")
+    found, values = weights.read(tmp_path / "one")
     assert values == config
     for name, value in tensors.items():
         assert torch.equal(found[name], value)
@@ -19,10 +19,10 @@ def test_comes_back_and_bytes_repeat(tmp_path):
 
 def test_foreign_and_missing_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none .*dvc repro"):
-        weights.load(tmp_path / "none")
+        weights.read(tmp_path / "none")
     (tmp_path / "bad").write_bytes(b"x" * 100)
     with pytest.raises(ValueError, match="bad holds no network"):
-        weights.load(tmp_path / "bad")
+        weights.read(tmp_path / "bad")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign")
     with pytest.raises(ValueError, match="foreign holds no network"):
-        weights.load(tmp_path / "foreign")
+        weights.read(tmp_path / "foreign")
