@@ -28,7 +28,7 @@ from nntrack.data.hdf5 import Stored, read_attributes
 from nntrack.deploy import export
 from nntrack.deploy.runtime import PoseModel
 from nntrack.evaluation import evaluate
-from nntrack.evaluation.protocols import Given
+from nntrack.evaluation.protocols import EvalInputs
 from nntrack.networks import weights
 from nntrack.networks.backbones import BACKBONES
 from nntrack.training import loop, tasks
@@ -98,7 +98,7 @@ def measured(model: PoseModel, faces: Stored, settings: dict) -> dict:
         start = time.perf_counter()
         model.run(picture)
         times.append(1e3 * (time.perf_counter() - start))
-    (found,) = evaluate.evaluate(model, faces, Given(settings), ("bbox",)).values()
+    (found,) = evaluate.evaluate(model, faces, EvalInputs(settings), ("bbox",)).values()
     figures = found.figures(seed=0)
     errors = {name: figures[name].value for name in ("average", "geodesic_median")}
     return {"latency_ms": round(statistics.median(times), 2), **errors}

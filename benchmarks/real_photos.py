@@ -24,7 +24,7 @@ from nntrack.data.hdf5 import Stored
 from nntrack.data.images import decode_grey
 from nntrack.deploy import runtime
 from nntrack.evaluation import errors, evaluate
-from nntrack.evaluation.protocols import Given
+from nntrack.evaluation.protocols import EvalInputs
 from nntrack.geometry.boxes import landmark_box, square_around
 from nntrack.geometry.rotations import aflw_angles_to_quat
 from nntrack.readers import conversion
@@ -92,7 +92,7 @@ def faces_found(net: Any, stored: Stored) -> str:
     """Share of crops told right, and mean box IoU; nothing for a pose net."""
     if not isinstance(net, runtime.LocalizerModel):
         return ""
-    (found,) = evaluate.evaluate(net, stored, Given({})).values()
+    (found,) = evaluate.evaluate(net, stored, EvalInputs({})).values()
     figures = found.figures(seed=0)
     return f"{figures['accuracy'].value:.3f} / {figures['iou'].value:.2f}"
 

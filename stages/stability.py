@@ -1,4 +1,4 @@
-"""Measure how a pose net in Opentrack's format shakes, ours or any other, on a converted dataset."""
+"""Measure the jitter of a pose net in Opentrack's format, ours or any other, on a converted dataset."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +12,9 @@ def main(
     model: Annotated[Path, typer.Argument(help="ONNX file of a pose net")],
     dataset: Annotated[Path, typer.Argument(help="HDF5 file with the faces")],
     out: Annotated[Path, typer.Argument(help="JSON file to write")],
-    name: Annotated[str | None, typer.Option(help="what the model is called; default: the ONNX file's name")] = None,
+    name: Annotated[str | None, typer.Option(help="name of the model; default: the ONNX file's name")] = None,
 ) -> None:
-    """Measure how MODEL shakes on DATASET. A dataset that is switched off gives an empty section, and says so.
+    """Measure the jitter of MODEL on DATASET. An empty dataset gives an empty section, with a message.
 
     Example: python -m stages.stability models/onnx/head-pose.onnx data/hdf5/aflw2k.h5 metrics/stability.json
     """

@@ -7,20 +7,18 @@ import typer
 
 
 def main(
-    model: Annotated[Path, typer.Argument(help="ONNX file, or checkpoint of a training of ours (its folder will do)")],
+    model: Annotated[Path, typer.Argument(help="ONNX file, or the folder or weights of a training")],
     dataset: Annotated[Path, typer.Argument(help="HDF5 file to measure on")],
     out: Annotated[
-        Path, typer.Argument(help="JSON file for the chief figures; those of further protocols go to OUT_<protocol>")
+        Path, typer.Argument(help="JSON file for the short summary; further protocols go to OUT_<protocol>")
     ],
     detail: Annotated[Path | None, typer.Option(help="JSON file for all figures with their intervals")] = None,
-    errors: Annotated[Path | None, typer.Option(help="folder for the errors of every sample, as CSV")] = None,
-    split: Annotated[
-        Path | None, typer.Option(help="JSON file of held-out groups, where a protocol asks for it")
-    ] = None,
+    errors: Annotated[Path | None, typer.Option(help="folder for CSV files with the errors of every sample")] = None,
+    split: Annotated[Path | None, typer.Option(help="JSON file of held-out groups, where a protocol needs it")] = None,
     localizer: Annotated[Path | None, typer.Option(help="net that finds the faces of photos without a box")] = None,
-    name: Annotated[str | None, typer.Option(help="what the model is called; default: its file's name")] = None,
+    name: Annotated[str | None, typer.Option(help="name of the model; default: its file's name")] = None,
 ) -> None:
-    """Measure MODEL on DATASET. Where there is nothing to measure on the count is 0, which is said.
+    """Measure MODEL on DATASET. If there are no samples to measure on, the count is 0, with a message.
 
     Example: nntrack evaluate models/onnx/head-pose.onnx data/hdf5/aflw2k.h5 aflw2k.json
     """
@@ -36,12 +34,12 @@ def main(
     params = config.load()
     net, stored = models.load(model), Stored(dataset)
     name = name or models.name_of(model)
-    given = protocols.read_given(params.evaluate.model_dump(), split, localizer)
-    measured = evaluate.evaluate(net, stored, given, title=name) if len(stored) else {}
+    inputs = evaluate.read_inputs(params.evaluate.model_dump(), split, localizer)
+    measured = evaluate.evaluate(net, stored, inputs, title=name) if len(stored) else {}
     if not measured:
         print(f"{dataset} holds no samples to measure on: nothing was measured on it")
     figures = {protocol: rows.figures(params.seed) for protocol, rows in measured.items()}
-    evaluate.write_headlines(out, measured, figures, stored, evaluate.kind_of(net))
+    evaluate.write_headlines(out, measured, figures, stored, net.kind)
     if detail:
         write_json(detail, evaluate.detail(measured, figures, stored, name))
     if errors:

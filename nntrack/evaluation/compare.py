@@ -1,27 +1,27 @@
-"""Nets side by side on one dataset, with how sure each figure is and each difference to the first.
+"""Several nets on one dataset, side by side, with intervals of every figure and of every difference to the first net.
 
-All nets are measured on the same samples, and the same draws are taken of them, so that what is common to the samples
-falls out of a difference: its interval is far narrower than those of the two figures suggest.
+All nets are measured on the same samples and with the same resamples, so that what is common to the samples cancels in
+a difference: its interval is far narrower than those of the two figures suggest.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
+import pandas as pd
 
 from nntrack.data.hdf5 import Stored
 from nntrack.evaluation import metrics
 from nntrack.evaluation.evaluate import METRICS, Errors, source_of
 from nntrack.evaluation.metrics import Figure, Metric
 
-FEW = 100  # photos or persons, below which a table warns of them
+FEW = 100  # photos or persons, below which a table has a warning
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Row(NamedTuple):
     """A metric under a protocol: the figure of each net, and the difference of each but the first to the first.
 
-    None where a net does not say what it takes.
+    None for a net that lacks an output which the metric needs.
     """
 
     protocol: str
@@ -31,82 +31,90 @@ class Row(NamedTuple):
 
 
 def compare(measured: Sequence[Mapping[str, Errors]], seed: int, headlines: bool = True) -> list[Row]:
-    """measured: of each net, by protocol. headlines: the chief metrics alone.
+    """A row per protocol and metric. Raises ValueError if the nets were not measured on the same samples, or on none.
 
-    Raises ValueError if the nets were not measured on the same samples, or on none.
+    Args:
+        measured: the errors of each net, by protocol.
+        seed: of the resamples.
+        headlines: whether only metrics of the short summary are compared.
     """
     first, rows = measured[0], []
     if not first:
         raise ValueError("there are no samples to compare nets on")
     for protocol, base in first.items():
-        if any(protocol not in one or not np.array_equal(base.index, one[protocol].index) for one in measured):
+        nets = [one.get(protocol) for one in measured]
+        if not all(net is not None and net.table["index"].equals(base.table["index"]) for net in nets):
             raise ValueError(f"the nets were not measured on the same samples under '{protocol}'")
-        rows += _compare([one[protocol] for one in measured], seed, headlines)
+        rows += _compare([net for net in nets if net is not None], seed, headlines)
     return rows
 
 
 def _compare(nets: Sequence[Errors], seed: int, headlines: bool) -> list[Row]:
     protocol, resamples = nets[0].protocol, nets[0].resamples(seed)
     table = {name: row for name, row in METRICS[protocol.net].items() if row.headline or not headlines}
-    drawn = [metrics.draw(table, net.columns, resamples) for net in nets]
-
-    def shown(name: str, i: int, base: int | None = None) -> Figure | None:
-        if any(name not in drawn[k] for k in (i, base) if k is not None):
-            return None
-        draws = drawn[i][name] - (0 if base is None else drawn[base][name])
-        return metrics.figure(table[name], draws, nets[i].columns)
-
-    return [
-        Row(
-            protocol.name,
-            table[name],
-            tuple(shown(name, i) for i in range(len(nets))),
-            tuple(shown(name, i, 0) for i in range(1, len(nets))),
-        )
-        for name in table
-        if any(name in found for found in drawn)
-    ]
+    resampled = [metrics.resample(table, net.table, resamples) for net in nets]
+    rows = []
+    for name, metric in table.items():
+        values = [one.get(name) for one in resampled]
+        if all(value is None for value in values):
+            continue
+        base = values[0]
+        figures = [
+            None if value is None else metrics.figure(metric, value, net.table)
+            for value, net in zip(values, nets, strict=True)
+        ]
+        differences = [
+            None if value is None or base is None else metrics.figure(metric, value - base, net.table)
+            for value, net in zip(values[1:], nets[1:], strict=True)
+        ]
+        rows.append(Row(protocol.name, metric, tuple(figures), tuple(differences)))
+    return rows
 
 
 def markdown(rows: Sequence[Row], names: Sequence[str]) -> str:
-    """The table, with a letter for each net and what it stands for above. Raises ValueError for too many nets.
+    """The table, with a letter for each net and a list of their names above. Raises ValueError for too many nets.
 
-    A difference whose interval does not hold 0 is bold.
+    A difference whose interval does not contain 0 is bold.
     """
     if len(names) > len(_LETTERS):
         raise ValueError(f"{len(names)} nets are too many for one table, at most {len(_LETTERS)} fit")
     letters = _LETTERS[: len(names)]
     titles = ["protocol", "metric", *letters, *(f"{letter} - A" for letter in letters[1:])]
-    lines = [titles, ["---"] * 2 + ["--:"] * (len(titles) - 2)]
+    lines = []
     for row in rows:
         digits = row.metric.digits
         cells = [_figure(one, digits) for one in row.figures] + [_difference(one, digits) for one in row.differences]
         lines.append([row.protocol, f"{row.metric.title} ({row.metric.unit})", *cells])
-    legend = [f"- {letter}: {name}" for letter, name in zip(letters, names, strict=True)]
-    return "\n".join([*legend, "", *(f"| {' | '.join(line)} |" for line in lines)])
+    align = ["left"] * 2 + ["right"] * (len(titles) - 2)
+    table = pd.DataFrame(lines, columns=titles).to_markdown(index=False, colalign=align, disable_numparse=True)
+    return "\n".join([*(f"- {letter}: {name}" for letter, name in zip(letters, names, strict=True)), "", table])
 
 
 def notes(measured: Mapping[str, Errors], stored: Stored, several: bool) -> list[str]:
-    """What must be known to read the table, a sentence each."""
+    """What must be known to read the table, a sentence each.
+
+    Args:
+        measured: the errors of one of the nets, by protocol.
+        stored: the dataset.
+        several: whether there is more than one net.
+    """
     source = source_of(stored)
     found = [f"{name}: {_sample(rows)}; {rows.protocol.title}." for name, rows in measured.items()]
-    found.append(f"In brackets: {metrics.INTERVAL}; none where all draws agree.")
+    found.append(f"In brackets: {metrics.INTERVAL}; none where all resamples agree.")
     if several:
         found.append(
-            "Differences are paired. Bold: 0 lies outside the interval; the others may be noise, and so may one bold "
+            "Differences are paired. Bold: 0 is outside the interval; the others may be noise, and so may one bold "
             "row in twenty."
         )
     if source != "real":
         found.append(f"The samples are {source}: the figures say nothing about real photos.")
-    if min(len(set(rows.group)) for rows in measured.values()) < FEW:
-        found.append(
-            f"Of fewer than {FEW} photos or persons the intervals, too, are rough and rather narrow: trust none."
-        )
+    if min(rows.groups for rows in measured.values()) < FEW:
+        found.append(f"With fewer than {FEW} photos or persons the intervals, too, are rough and too narrow.")
     return found
 
 
 def _sample(rows: Errors) -> str:
-    n, groups, full = len(rows.index), len(set(rows.group)), rows.protocol.full_count
+    n, groups, full = len(rows), rows.groups, rows.protocol.full_count
     of = f" of the original's {full}" if full and n != full else ""
     return f"n = {n}{of}" + (f" from {groups} photos or persons" if groups != n else "")
 

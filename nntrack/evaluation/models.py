@@ -1,4 +1,4 @@
-"""Any net to be measured: an ONNX file in Opentrack's format, or a checkpoint of ours, by the same runtime."""
+"""Loads any net that is to be measured: an ONNX file in Opentrack's format, or the result of a training."""
 
 import os
 import tempfile
@@ -13,8 +13,8 @@ WEIGHTS = "model.safetensors"  # in a training's folder
 def load(path: str | os.PathLike[str]) -> PoseModel | LocalizerModel:
     """The net of an ONNX file, a ``.safetensors`` file, or a training's folder.
 
-    A checkpoint is exported as the pipeline does it, and the export is what runs, so that nothing but the weights can
-    make a difference. Raises FileNotFoundError or ValueError, naming the file.
+    Weights of ours are exported as the pipeline does it, and the export is what runs, so that nothing but the weights
+    can make a difference. Raises FileNotFoundError or ValueError, naming the file.
     """
     path = Path(path)
     weights = path / WEIGHTS if path.is_dir() else path
@@ -31,7 +31,7 @@ def load(path: str | os.PathLike[str]) -> PoseModel | LocalizerModel:
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
-    """What a net is called that nobody named: its file's name, or its training's folder's."""
+    """The default name of a net: that of its file, or of its training's folder."""
     path = Path(path)
     return path.parent.name if path.name == WEIGHTS and path.parent.name else path.stem
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nntrack.evaluation import metrics
-from nntrack.evaluation.protocols import PROTOCOLS, STABILITY
+from nntrack.evaluation.errors import CALIBRATED
+from nntrack.evaluation.perturbations import PERTURBATIONS
+from nntrack.evaluation.protocols import PROTOCOLS
 from nntrack.reporting import titles
 from nntrack.reporting.render import markdown, render
 
@@ -167,14 +169,14 @@ def _count(row: Tree) -> str:
 def _calibration(rows: Mapping[str, Tree], head: str) -> str:
     """Return the table of errors within the predicted stds beside what is expected; "" if no net predicts them."""
     expected = {
-        f"{error}_{sigmas}s": metrics.expected_share(sigmas, 3 if component is None else 1)
-        for error, (_, component) in metrics.CALIBRATED.items()
+        f"{error}_{sigmas}s": metrics.expected_fraction(sigmas, 3 if component is None else 1)
+        for error, (_, component) in CALIBRATED.items()
         for sigmas in metrics.SIGMAS
     }
     found = {name: _values(row) for name, row in rows.items() if row["metrics"].keys() & metrics.CALIBRATION.keys()}
 
     def cells(values: Mapping[str, float]) -> dict[str, str]:
-        fractions = {error: [values.get(f"{error}_{k}s") for k in metrics.SIGMAS] for error in metrics.CALIBRATED}
+        fractions = {error: [values.get(f"{error}_{k}s") for k in metrics.SIGMAS] for error in CALIBRATED}
         return {
             error.replace("pos_size", "x, y, size"): " / ".join("-" if f is None else f"{f:.2f}" for f in pair)
             for error, pair in fractions.items()
@@ -199,5 +201,5 @@ def _number(value: float) -> str:
 
 def _input(name: str) -> str:
     """Return the title of a row of the stability file, ``<model>_<variation>``."""
-    found = [title for variation, title in STABILITY.items() if name.endswith(f"_{variation}")]
+    found = [title for variation, title in PERTURBATIONS.items() if name.endswith(f"_{variation}")]
     return found[0] if found else name

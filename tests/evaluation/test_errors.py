@@ -53,7 +53,7 @@ def test_a_perfect_net_has_no_error(table, make, rng):
 
 
 @pytest.mark.parametrize(("table", "make"), TABLES)
-def test_every_column_is_per_sample_and_knows_no_order(table, make, rng):
+def test_every_column_is_per_sample_and_independent_of_their_order(table, make, rng):
     true, predicted = make(rng), make(rng)
     order = rng.permutation(40)
     for row in table.values():
@@ -65,15 +65,15 @@ def test_every_column_is_per_sample_and_knows_no_order(table, make, rng):
 
 
 @pytest.mark.parametrize(("table", "make"), TABLES)
-def test_a_column_takes_only_what_it_declares(table, make, rng):
+def test_a_column_uses_only_what_it_declares(table, make, rng):
     true, predicted = make(rng), make(rng)
     for row in table.values():
-        sides = ({k: predicted[k] for k in row.told}, {k: true[k] for k in row.needs if k in true})
+        sides = ({k: predicted[k] for k in row.outputs}, {k: true[k] for k in row.labels if k in true})
         assert np.array_equal(row.values(*sides), row.values(predicted, true)), row.name
 
 
 @pytest.mark.parametrize(("table", "make"), TABLES)
-def test_values_are_what_is_written(table, make, rng):
+def test_values_are_rounded_as_in_the_csv(table, make, rng):
     found = errors.measure(table, make(rng), make(rng), KNOWN)
     for name, values in found.items():
         again = [float(errors.as_text(value, table[name].digits)) for value in values]
@@ -132,11 +132,11 @@ def test_columns_agree_with_each_other(rng):
 def test_nme_agrees_with_a_plain_loop(rng, axes):
     a, b = posed(rng, 5), posed(rng, 5)
     for i, found in enumerate(errors.nme_bbox(a, b, axes)):
-        told, points = (side["landmarks"][i].copy() for side in (a, b))
-        for side in (told, points):
+        predicted, points = (side["landmarks"][i].copy() for side in (a, b))
+        for side in (predicted, points):
             side[:, 2] -= sum(side[k, 2] for k in (36, 39, 42, 45)) / 4
         width, height = (points[:, k].max() - points[:, k].min() for k in (0, 1))
-        total = sum(sum((told[k, d] - points[k, d]) ** 2 for d in range(axes)) ** 0.5 for k in range(68)) / 68
+        total = sum(sum((predicted[k, d] - points[k, d]) ** 2 for d in range(axes)) ** 0.5 for k in range(68)) / 68
         assert np.isclose(found, 100 * total / (width * height) ** 0.5)
 
 
@@ -163,19 +163,19 @@ def test_iou_of_known_boxes(box, iou):
     assert np.isclose(errors.box_iou(other, one)[0], iou)
 
 
-def test_corners_are_measured_in_shares_of_the_half_frame():
+def test_corners_are_measured_in_half_frames():
     true = {"bbox": np.array([[0.0, 0, 100, 100]]), "frame_size": np.array([[288.0, 224.0]])}
     assert errors.corner_error({"bbox": true["bbox"] + [28.8, 22.4, 28.8, 22.4]}, true) == pytest.approx([0.2])
 
 
-def test_predicted_deviations_are_those_of_the_covariance(rng):
+def test_predicted_standard_deviations_are_those_of_the_covariance(rng):
     tril = posed(rng, 30)["rotaxis_scales_tril"]
     covariance = tril @ tril.transpose(0, 2, 1)
     variances = np.diagonal(covariance, axis1=1, axis2=2)
     assert np.allclose(errors.root_mean_variance(tril) ** 2, variances.mean(axis=1))
     assert np.allclose(errors.root_mean_variance(tril, 2) ** 2, variances[:, :2].mean(axis=1))
     offset = rng.standard_normal((30, 3))
-    assert np.allclose(errors.deviations_off(offset, tril), np.abs(offset) / np.sqrt(variances))
+    assert np.allclose(errors.standardized(offset, tril), np.abs(offset) / np.sqrt(variances))
     expected = [np.sqrt(o @ np.linalg.inv(c) @ o) for o, c in zip(offset, covariance, strict=True)]
     assert np.allclose(errors.mahalanobis(offset, tril), expected)
 
@@ -187,10 +187,10 @@ def test_a_sample_without_the_label_has_no_number(rng):
     assert np.array_equal(np.isnan(found["iou"]), ~known["bbox"]) and not np.isnan(found["face"]).any()
     true["bbox"][~known["bbox"]] = np.nan
     again = errors.measure(errors.LOCALIZER, predicted, true, known)
-    assert all(np.array_equal(again[name], found[name], equal_nan=True) for name in found)
+    assert again.equals(found)
 
 
-def test_what_is_not_known_or_not_told_is_left_out(rng):
+def test_columns_without_labels_or_outputs_are_left_out(rng):
     true = posed(rng)
     found = errors.measure(errors.POSE, {"quat": true["quat"]}, true, KNOWN)
     assert set(found) == {*list(errors.POSE)[:11]}  # angles, their errors, average and geodesic

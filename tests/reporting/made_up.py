@@ -4,7 +4,8 @@ import json
 
 from nntrack.deploy import export
 from nntrack.evaluation import metrics, stability
-from nntrack.evaluation.protocols import PROTOCOLS, STABILITY
+from nntrack.evaluation.perturbations import PERTURBATIONS
+from nntrack.evaluation.protocols import PROTOCOLS
 from nntrack.reporting import report
 from tests import onnx_files
 from tests.conftest import ROOT
@@ -31,7 +32,7 @@ def measured(source="synthetic", n=400, use=True):
             name: {"model": "nntrack", "source": source, "protocols": protocols}
             for name, protocols in (("aflw2k", rows), ("300wlp", held_out), ("localizer", faces))
         },
-        "stability": {"aflw2k": {f"nntrack_{row}": JITTER for row in STABILITY if use}, "source": source},
+        "stability": {"aflw2k": {f"nntrack_{row}": JITTER for row in PERTURBATIONS if use}, "source": source},
         "export": {"export": {"pose": net, "localizer": net}},
     }
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from nntrack.evaluation import metrics
-from nntrack.evaluation.protocols import STABILITY
+from nntrack.evaluation.perturbations import PERTURBATIONS
 from nntrack.reporting import tables
 from tests.conftest import ROOT
 from tests.reporting.made_up import FIGURE, cells, measured
@@ -94,7 +94,7 @@ def test_jitter_is_shown_with_its_source_and_in_words():
     for source, label in (("synthetic", "Jitter, measured on **synthetic** archives"), ("real", "measured on AFLW")):
         text = tables.results(measured(source))
         assert label in text and "nntrack_" not in text
-        assert [row[0] for row in cells(text) if row[1:] == (*["1.375"] * 4, "100", "64")] == [*STABILITY.values()]
+        assert [row[0] for row in cells(text) if row[1:] == (*["1.375"] * 4, "100", "64")] == [*PERTURBATIONS.values()]
 
 
 def test_calibration_stands_beside_what_is_expected():
