@@ -1,10 +1,8 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from nntrack.commands.compare import main
 from nntrack.deploy.runtime import PoseModel
 from nntrack.evaluation import compare, evaluate
 from nntrack.evaluation.protocols import EvalInputs
@@ -91,20 +89,21 @@ def test_notes_name_few_and_rendered_samples(stored, tmp_path, rng):
     assert "n = 120;" in text and "With fewer" not in text and "synthetic" not in text and "paired" not in text
 
 
-def test_the_stage_prints_one_table(stored, tmp_path):
-    models = [str(onnx_files.pose(tmp_path / name)) for name in ("a.onnx", "b.onnx")]
-    command = [sys.executable, "-m", "nntrack.cli", "compare", str(stored.path), *models, "--protocol", "center"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert f"- B: {models[1]}" in done.stdout
-    assert {row[0] for row in cells(done.stdout)[2:]} == {"center"}
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """The command `nntrack compare`; returns what it prints."""
+    monkeypatch.chdir(ROOT)  # where params.yaml is
+    return lambda *arguments, **options: main(*arguments, **options) or capsys.readouterr().out
 
 
-def test_released_nets_can_be_compared(shared, tmp_path, rng):
+def test_the_command_prints_one_table(command, stored, tmp_path):
+    models = [onnx_files.pose(tmp_path / name) for name in ("a.onnx", "b.onnx")]
+    text = command(stored.path, models, protocol=["center"])
+    assert f"- B: {models[1]}" in text and {row[0] for row in cells(text)[2:]} == {"center"}
+
+
+def test_released_nets_can_be_compared(command, shared, tmp_path, rng):
     stored = stores.framed(tmp_path / "a.h5", [(1, "val"), (0, "val"), (1, "val")], rng)
     ours = onnx_files.localizer(tmp_path / "ours.onnx")
-    command = [sys.executable, "-m", "nntrack.cli", "compare", str(stored.path), str(ours)]
-    command += [str(shared / "opentrack/head-localizer.onnx"), "--all"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert cells(done.stdout)[2][:2] == ["val", "face or no face classified correctly (share)"]
+    text = command(stored.path, [ours, shared / "opentrack/head-localizer.onnx"], full=True)
+    assert cells(text)[2][:2] == ["val", "face or no face classified correctly (share)"]

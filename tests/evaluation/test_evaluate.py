@@ -1,7 +1,5 @@
 import io
 import json
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 import scipy.io
 from scipy.spatial.transform import Rotation
 
+from nntrack.commands import evaluate as command
 from nntrack.data import hdf5, images
 from nntrack.data.sample import Sample
 from nntrack.deploy import preprocess
@@ -172,38 +171,35 @@ def test_errors_name_what_is_missing(tmp_path, rng):
         evaluate.evaluate(model, stored, EvalInputs(SETTINGS, localizer=nothing), ("box",))
 
 
-def stage(*arguments):
-    command = [sys.executable, "-m", "stages.evaluate", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+@pytest.fixture
+def stage(monkeypatch):
+    monkeypatch.chdir(ROOT)  # where params.yaml is
+    return command.main
 
 
 def files(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_the_stage_measures_any_file_and_repeats(tmp_path, rng):
+def test_the_stage_measures_any_file_and_repeats(stage, tmp_path, rng):
     turned(tmp_path / "mine.h5", rng)
     model = onnx_files.pose(tmp_path / "net.onnx")
     for name in ("a", "b"):
         out = tmp_path / name
-        options = ("--detail", out / "detail.json", "--errors", out / "errors")
-        done = stage(model, tmp_path / "mine.h5", out / "out.json", *options)
-        assert done.returncode == 0, done.stderr
+        stage(model, tmp_path / "mine.h5", out / "out.json", out / "detail.json", out / "errors")
     found = files(tmp_path / "a")
     assert list(found) == ["detail.json", "mine_bbox.csv", "mine_center.csv", "out.json", "out_center.json"]
     assert found == files(tmp_path / "b")
     assert json.loads(found["detail.json"])["model"] == "net" and json.loads(found["out.json"])["n"] == 4
 
 
-def test_weights_are_measured_as_their_export(tmp_path, rng):
+def test_weights_are_measured_as_their_export(stage, tmp_path, rng):
     turned(tmp_path / "300wlp.h5", rng, reader="300wlp")
     (tmp_path / "split.json").write_text(json.dumps({"300wlp": ["person 1", "person 2"]}))
     weights.save(tmp_path / "pose" / models.WEIGHTS, PoseNet(PoseConfig("diracnet", 0.25, "quat", 2, 1)))
-    out = tmp_path / "out.json"
-    options = ("--split", tmp_path / "split.json", "--detail", tmp_path / "detail.json")
-    done = stage(tmp_path / "pose", tmp_path / "300wlp.h5", out, *options)
-    assert done.returncode == 0, done.stderr
-    written = json.loads((tmp_path / "detail.json").read_text())
+    out, detail = tmp_path / "out.json", tmp_path / "detail.json"
+    stage(tmp_path / "pose", tmp_path / "300wlp.h5", out, detail, split=tmp_path / "split.json")
+    written = json.loads(detail.read_text())
     assert written["model"] == "pose" and written["protocols"]["bbox"]["n"] == 2
 
 
@@ -214,16 +210,15 @@ def test_inputs_are_read_from_files(tmp_path):
     assert evaluate.read_inputs(SETTINGS, None, None) == INPUTS
 
 
-def test_an_empty_dataset_gives_a_count_of_zero(tmp_path, rng):
+def test_an_empty_dataset_gives_a_count_of_zero(stage, tmp_path, rng, capsys):
     stores.posed(tmp_path / "aflw2k.h5", [], rng)
     out = tmp_path / "out"
-    options = ("--detail", out / "d.json", "--errors", out / "errors")
-    done = stage(onnx_files.pose(tmp_path / "net.onnx"), tmp_path / "aflw2k.h5", out / "a.json", *options)
-    assert done.returncode == 0, done.stderr
+    model = onnx_files.pose(tmp_path / "net.onnx")
+    stage(model, tmp_path / "aflw2k.h5", out / "a.json", out / "d.json", out / "errors")
     for name in ("a.json", "a_center.json"):
         assert json.loads((out / name).read_text()) == {"n": 0, "source": "synthetic"}
     assert json.loads((out / "d.json").read_text()) == {"model": "net", "source": "synthetic", "protocols": {}}
-    assert "nothing was measured" in done.stdout and (out / "errors").is_dir()
+    assert "nothing was measured" in capsys.readouterr().out and (out / "errors").is_dir()
 
 
 def test_real_photos_prove_preprocessing_and_signs(tmp_path, shared):

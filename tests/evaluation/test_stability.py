@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from nntrack.data.sample import Sample
 from nntrack.deploy.runtime import PoseModel
 from nntrack.evaluation import perturbations, stability
 from nntrack.evaluation.perturbations import NOISE, PERTURBATIONS, RANDOM
+from stages.stability import main
 from tests import onnx_files
 from tests.conftest import ROOT
 
@@ -58,16 +57,16 @@ def test_a_constant_net_has_no_jitter(still, rng):
 
 
 def test_noise_has_the_spread_that_theory_gives(by_mean, rng):
-    grey, count, head = 128, 400, 40
+    grey, count, head = 128, 150, 40
     found = stability.predict_views(by_mean, np.full((200, 200), grey, np.uint8), WINDOW, head, count, rng)
     mean = grey / 255 - 0.5
     for sigma in NOISE:
         views = found[f"noise_{sigma}"]
         spread = np.sqrt(sigma**2 + 1 / 12) / 255 / SIDE  # of the mean of the patch; whole grey levels add a twelfth
         assert len(views.quat) == count
-        assert stability.rotation_spread(views) == pytest.approx(np.degrees(2 * 20 * spread), rel=0.12)
-        assert stability.position_spread(views) == pytest.approx(100 * spread * SIDE / 2 / head, rel=0.12)
-        assert stability.size_spread(views) == pytest.approx(100 * spread / (1 + mean), rel=0.12)
+        assert stability.rotation_spread(views) == pytest.approx(np.degrees(2 * 20 * spread), rel=0.15)
+        assert stability.position_spread(views) == pytest.approx(100 * spread * SIDE / 2 / head, rel=0.15)
+        assert stability.size_spread(views) == pytest.approx(100 * spread / (1 + mean), rel=0.15)
         # peak to peak of so many samples of a Gaussian
         assert 5 < stability.pitch_range(views) / stability.rotation_spread(views) < 8
 
@@ -122,24 +121,24 @@ def test_faces_without_a_size_are_an_error(tmp_path, still, rng):
         stability.evaluate_stability(still, hdf5.Stored(tmp_path / "a.h5"), "a", SETTINGS, 0)
 
 
-def stage(*arguments):
-    command = [sys.executable, "-m", "stages.stability", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+@pytest.fixture
+def stage(monkeypatch):
+    monkeypatch.chdir(ROOT)  # where params.yaml is
+    return main
 
 
-def test_the_stage_measures_any_file_and_repeats(tmp_path):
+def test_the_stage_measures_any_file_and_repeats(stage, tmp_path):
     write_faces(tmp_path / "mine.h5", range(2))
     model = onnx_files.by_mean(tmp_path / "net.onnx", 1)
     for name in ("a.json", "b.json"):
-        done = stage(model, tmp_path / "mine.h5", tmp_path / name)
-        assert done.returncode == 0, done.stderr
+        stage(model, tmp_path / "mine.h5", tmp_path / name)
     written = json.loads((tmp_path / "a.json").read_text())
     assert list(written["mine"]) == [f"net_{row}" for row in PERTURBATIONS] and written["source"] == "synthetic"
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def test_an_empty_dataset_gives_an_empty_section(tmp_path):
+def test_an_empty_dataset_gives_an_empty_section(stage, tmp_path, capsys):
     write_faces(tmp_path / "aflw2k.h5", [])
-    done = stage(onnx_files.pose(tmp_path / "net.onnx"), tmp_path / "aflw2k.h5", tmp_path / "out.json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "out.json").read_text())["aflw2k"] == {} and "nothing was measured" in done.stdout
+    stage(onnx_files.pose(tmp_path / "net.onnx"), tmp_path / "aflw2k.h5", tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text())["aflw2k"] == {}
+    assert "nothing was measured" in capsys.readouterr().out
