@@ -8,12 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nntrack.geometry.landmarks import STROKES
-from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS, SKULL_AXES, SKULL_CENTRE
 from nntrack.geometry.rotations import quat_apply
 
-# The ellipsoid of the skull: it passes through the forehead and in front of the ears.
-SKULL_CENTRE = np.array([0.0, -0.22, 0.82])
-SKULL_AXES = np.array([0.75, 0.93, 0.96])  # half axes
 _FACE_CENTRE = np.array([0.0, 0.40, 0.80])  # normals of the face point away from here
 _BAND = (-0.20, 0.39)  # the cap ends where y = a + b z: above the brows, at the upper ends of the jaw line, at the nape
 _PARALLELS, _MERIDIANS, _STEPS = 3, 8, 96  # rings of the cap, lines from its top to its edge, points of a ring

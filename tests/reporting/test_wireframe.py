@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from nntrack.geometry import boxes, landmarks
-from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS, SKULL_AXES, SKULL_CENTRE
 from nntrack.geometry.rotations import quat_apply, rotvec_to_quat
 from nntrack.reporting import wireframe
 
@@ -34,7 +34,7 @@ def test_the_head_moves_and_grows_with_the_pose():
 def test_the_cap_fits_the_head():
     ears = NEUTRAL_LANDMARKS[[0, 16]]
     places = np.concatenate([ears, boxes.FOREHEAD])
-    assert np.abs(np.linalg.norm((places - wireframe.SKULL_CENTRE) / wireframe.SKULL_AXES, axis=1) - 1).max() < 0.1
+    assert np.abs(np.linalg.norm((places - SKULL_CENTRE) / SKULL_AXES, axis=1) - 1).max() < 0.1
     cap = np.concatenate([wire.points for wire in CAP])
     assert min(np.linalg.norm(cap - ear, axis=1).min() for ear in ears) < 0.1
     brows = NEUTRAL_LANDMARKS[[*landmarks.RIGHT_BROW, *landmarks.LEFT_BROW]]
