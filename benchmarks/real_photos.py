@@ -1,9 +1,9 @@
 """Nets on real photos, side by side: ``python -m benchmarks.real_photos data/real models/onnx [more models]``.
 
 The pose net on the photos of AFLW2000-3D and 300W-LP (mirrored ones included), cut by the box protocol: mean absolute
-error of yaw, pitch and roll in degrees. The localizer on the validation part of WIDER FACE. Whichever of the archives
-lie in the folder are measured; names and layout are those of ``data/real``. Photos of the first two are read here on
-their own, not by the project's readers, so that a mistake in these would show.
+error of yaw, pitch and roll in degrees. The localizer on the validation part of WIDER FACE. Archives not in the
+folder are left out; names and layout are those of ``data/real``. Photos of the first two are not read by the project's
+readers but here, so that a mistake in those would show.
 """
 
 import io
@@ -32,7 +32,7 @@ from nntrack.readers._format import Options
 
 POSED = ("AFLW2000-3D.zip", "300W-LP.zip")
 FACES = "wider_faces"
-Photo = tuple[np.ndarray, np.ndarray, np.ndarray]  # picture, quat (4,), landmarks (68, 2) px
+Photo = tuple[np.ndarray, np.ndarray, np.ndarray]  # image (H, W), quat (4,), landmarks (68, 2) px
 
 
 def main(
@@ -58,12 +58,12 @@ def main(
         print(_line(titles) + "\n" + _line(["---"] * len(titles)))
         for model in models:
             nets = [runtime.load(path) for path in (sorted(model.glob("*.onnx")) if model.is_dir() else [model])]
-            told = [next((text for net in nets if (text := column(net))), "-") for column in columns]
-            print(_line([str(model), *told]), flush=True)
+            cells = [next((text for net in nets if (text := column(net))), "-") for column in columns]
+            print(_line([str(model), *cells]), flush=True)
 
 
 def photos(archive: Path) -> Iterator[Photo]:
-    """All photos of AFLW2000-3D or 300W-LP; points are 1-based pixel centres in the files."""
+    """Yield all photos of AFLW2000-3D or 300W-LP; points in the files count pixel centres from 1."""
     with zipfile.ZipFile(archive) as opened:
         names = set(opened.namelist())
         for name in sorted(n for n in names if n.endswith(".jpg") and f"{n[:-4]}.mat" in names):
@@ -74,22 +74,22 @@ def photos(archive: Path) -> Iterator[Photo]:
 
 
 def pose_error(net: Any, found: list[Photo], scale: float) -> str:
-    """The average of the three mean errors; nothing for a localizer."""
+    """Return the mean of the mean errors of yaw, pitch and roll in degrees, "" for a localizer."""
     if not isinstance(net, runtime.PoseModel):
         return ""
-    pictures, quats, points = zip(*found, strict=True)
-    predicted = net.predict(pictures, square_around(landmark_box(np.stack(points)), scale))
+    images, quats, points = zip(*found, strict=True)
+    predicted = net.predict(images, square_around(landmark_box(np.stack(points)), scale))
     return f"{errors.angle_errors(predicted, {'quat': np.stack(quats)}).mean():.2f}"
 
 
 def convert(archive: Path, out: Path, seed: int) -> Stored:
-    """The localizer's crops, with and without a face, cut as the pipeline cuts them."""
+    """Return the localizer's crops, with and without a face, made as the pipeline makes them."""
     conversion.convert("widerface", archive, out, Options(seed=seed), source="real", max_bad_share=1.0, progress=False)
     return Stored(out)
 
 
 def faces_found(net: Any, stored: Stored) -> str:
-    """Share of crops told right, and mean box IoU; nothing for a pose net."""
+    """Return the accuracy on crops and the mean IoU of boxes, "" for a pose net."""
     if not isinstance(net, runtime.LocalizerModel):
         return ""
     (found,) = evaluate.evaluate(net, stored, EvalInputs({})).values()

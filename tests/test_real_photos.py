@@ -25,8 +25,8 @@ def archive(tmp_path_factory):
 def test_photos_are_read_as_the_reader_reads_them(archive, tmp_path):
     conversion.convert("aflw2k", archive, tmp_path / "a.h5", Options(), source="synthetic", max_bad_share=0)
     stored = Stored(tmp_path / "a.h5")
-    pictures, quats, points = zip(*real_photos.photos(archive), strict=True)
-    assert np.array_equal(np.stack(pictures), stored.image[:])
+    images, quats, points = zip(*real_photos.photos(archive), strict=True)
+    assert np.array_equal(np.stack(images), stored.image[:])
     assert np.allclose(quat_to_rotmat(np.stack(quats)), quat_to_rotmat(stored.labels["quat"]), atol=1e-5)
     assert np.allclose(np.stack(points), stored.labels["landmarks"][..., :2], atol=1e-3)
 

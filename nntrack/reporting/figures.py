@@ -69,7 +69,7 @@ def augmentation(posed: Stored, pose: Augment, faces: Stored, localizer: Augment
         *_variations("Pose net", posed, pose, (contract.POSE_SIZE,) * 2, augment.client_gain, seed, 3),
         *_variations("Localizer", faces, localizer, contract.LOCALIZER_SIZE, augment.plain_gain, seed, 4),
     ]
-    title = "Each original, and variations of it as the nets see them in training"
+    title = "Training images as the nets see them: originals and augmented versions"
     return contact_sheet.sheet(title, groups, COLUMNS, overlay.legend(_LABELS))
 
 
@@ -92,24 +92,24 @@ def poses(model: PoseModel, stored: Stored, errors: Errors, bbox_scale: float) -
             "Worst": ranked[::-1][: 2 * COLUMNS],
         }
     groups = [Group(name, _posed_tiles(model, stored, rows, bbox_scale)) for name, rows in parts.items()]
-    title = f"Head poses in {title_of(stored)} of {stored.path.stem}: angle between truth and prediction"
+    title = f"Head poses in {title_of(stored)} of {stored.path.stem}: angle between true and predicted rotation"
     return contact_sheet.sheet(title, groups, COLUMNS, _POSE_LEGEND)
 
 
 def hits_and_misses(model: LocalizerModel, stored: Stored, errors: Errors) -> np.ndarray:
     """Return faces that the localizer finds, with good and bad boxes, faces it misses, and false detections."""
     parts: dict[str, tuple[Callable[[bool, bool], bool], str, int]] = {
-        "Found, with the best boxes": (lambda face, reported: face and reported, "iou", -1),
-        "Found, with the worst boxes": (lambda face, reported: face and reported, "iou", 1),
-        "Faces missed, the surest first": (lambda face, reported: face and not reported, "score", 1),
-        "No face, but one reported, the surest first": (lambda face, reported: reported and not face, "score", -1),
+        "Found, best boxes first": (lambda face, reported: face and reported, "iou", -1),
+        "Found, worst boxes first": (lambda face, reported: face and reported, "iou", 1),
+        "Missed faces, lowest score first": (lambda face, reported: face and not reported, "score", 1),
+        "False detections, highest score first": (lambda face, reported: reported and not face, "score", -1),
     }
     groups = []
     for name, (belongs, column, sign) in parts.items():
         rows = [row for row in errors if belongs(float(row["face"]) > 0, float(row["reported"]) > 0)]
         rows = sorted(rows, key=lambda row: sign * float(row.get(column) or 0))[:COLUMNS]
         groups.append(Group(name, _faces_tiles(model, stored, rows)))
-    title = f"The localizer on held-out {title_of(stored)} of {stored.path.stem}"
+    title = f"Localizer on held-out {title_of(stored)} of {stored.path.stem}"
     return contact_sheet.sheet(title, groups, COLUMNS, _FACES_LEGEND)
 
 
@@ -124,8 +124,8 @@ def heat(net: LocalizerNet, stored: Stored, errors: Errors) -> np.ndarray:
             Group(name, [_heat_tile(net, stored, row) for row in evenly(rows, 2 * COLUMNS)])
             for name, rows in parts.items()
         ]
-    title = f"Where the localizer looks on held-out {title_of(stored)} of {stored.path.stem}"
-    return contact_sheet.sheet(title, groups, COLUMNS, (*_FACES_LEGEND, ("heat, up to the hottest place", _HOTTEST)))
+    title = f"Heat maps of the localizer on held-out {title_of(stored)} of {stored.path.stem}"
+    return contact_sheet.sheet(title, groups, COLUMNS, (*_FACES_LEGEND, ("heat map, at its maximum", _HOTTEST)))
 
 
 def _variations(

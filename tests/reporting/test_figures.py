@@ -83,20 +83,6 @@ def test_every_picture_repeats(tmp_path, rng):
         assert np.array_equal(first, make())
 
 
-def test_empty_datasets_give_pictures_too(tmp_path, rng):
-    empty = faces.write(tmp_path / "empty.h5", ())
-    pose = PoseModel(onnx_files.pose(tmp_path / "a.onnx"))
-    localizer = LocalizerModel(onnx_files.localizer(tmp_path / "b.onnx"))
-    for image in (
-        figures.dataset(empty),
-        figures.augmentation(empty, PARAMS.pose.augment, empty, PARAMS.localizer.augment, 3),
-        figures.poses(pose, empty, [], 1.2),
-        figures.hits_and_misses(localizer, empty, []),
-        figures.heat(heated(), empty, []),
-    ):
-        assert image.shape[1] == contact_sheet.WIDTH
-
-
 def test_another_seed_gives_other_variations_and_the_same_originals(tmp_path, rng):
     people, crowd = posed(tmp_path / "300wlp.h5", rng), frames(tmp_path / "widerface.h5", rng)
     a, b = (figures.augmentation(people, PARAMS.pose.augment, crowd, PARAMS.localizer.augment, seed) for seed in (1, 2))
