@@ -17,7 +17,7 @@ from nntrack.synthesis import renderer
 SIZE = (420, 480)  # height, width of a frame, px
 RADIUS = 88  # px, projected length of 100 mm
 # seed of the person, seed of the scene, pitch, yaw and roll in degrees
-FRAMES = [(9, 7, (4, -8, 3)), (31, 4, (-6, 27, 8)), (21, 7, (8, -28, -8))]
+FRAMES = [(9, 7, (4, -8, 3)), (31, 4, (-6, 27, 8)), (34, 7, (8, -28, -8))]
 
 
 def main(models: Path, out: Path) -> None:
