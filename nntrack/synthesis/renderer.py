@@ -137,7 +137,7 @@ def _render_person(
     """Brightness of the head and what is worn, and how much of each pixel it covers, both (H, W).
 
     Args:
-        person: who.
+        person: whose head.
         points: (n, 3), the head's vertices with their expression.
         origin: (3,), the point between the eyes.
         light: the lamps.

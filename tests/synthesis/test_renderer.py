@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import scans
 
 from nntrack.geometry import landmarks
 from nntrack.geometry.affine import move_landmarks
@@ -13,9 +12,8 @@ CENTRE, RADIUS = np.array([100.0, 70.0]), 45.0
 
 
 @pytest.fixture(scope="module", params=["built-in", "scanned"])
-def model(request, tmp_path_factory):
-    scanned = request.param == "scanned"
-    return load(str(scans.write(tmp_path_factory.mktemp("scan") / "head")) if scanned else None)
+def model(request, scanned_folder):
+    return load(str(scanned_folder) if request.param == "scanned" else None)
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +53,25 @@ def test_unrotated_landmarks_are_those_of_the_head(person):
     assert np.sqrt(np.sum((points - expected) ** 2, axis=1).mean()) < 0.06
 
 
-@pytest.mark.parametrize("angles", [(0, 0, 0), (0, 45, 0), (20, -30, 10)])
+@pytest.mark.parametrize("angles", [(0, 0, 0), (20, -30, 10)])
 def test_landmarks_lie_where_the_mesh_is_rendered(person, angles):
-    """A vertex that is marked white, and no other, is white where its label says."""
+    """Where a landmark is the only vertex of its colour, that colour is where the label says."""
     head = person.head
     rotmat = quat_to_rotmat(aflw_angles_to_quat(*np.radians(np.array(angles, float))))
     size, radius = (600, 600), 250.0  # so large that every vertex owns pixels
     seen_by = camera.Camera(rotmat, np.zeros(3), np.array([300.0, 200.0]), radius, 12.0, np.array([0.1, 0.3]))
     posed = camera.project(person.rest, head.neck, seen_by, np.zeros(3))
     seen = 0
-    for index in range(landmarks.COUNT):
-        vertex = head.landmarks[index]
+    for vertices in np.array_split(head.landmarks, 23):  # one in each channel
         values = np.zeros((len(posed.pixels), 3))
-        values[vertex] = 1
-        lit = rasterizer.rasterize(posed.pixels, head.mesh.triangles, values, size, radius).values[..., 0]
-        if lit.max() < 0.6:
-            continue  # hidden, or on the outline
-        row, column = np.unravel_index(np.argmax(lit), lit.shape)
-        assert np.hypot(column + 0.5 - posed.pixels[vertex, 0], row + 0.5 - posed.pixels[vertex, 1]) < 3
-        seen += 1
+        values[vertices, np.arange(len(vertices))] = 1
+        layer = rasterizer.rasterize(posed.pixels, head.mesh.triangles, values, size, radius)
+        for vertex, lit in zip(vertices, np.moveaxis(layer.values, 2, 0), strict=False):
+            if lit.max() < 0.6:
+                continue  # hidden, or on the outline
+            row, column = np.unravel_index(np.argmax(lit), lit.shape)
+            assert np.hypot(*(posed.pixels[vertex, :2] - (column + 0.5, row + 0.5))) < 3
+            seen += 1
     assert seen > 30
 
 
@@ -102,7 +100,7 @@ def test_a_lamp_from_the_right_lights_the_right(person):
 
 
 def test_many_people_can_be_rendered(model):
-    for seed in range(12):
+    for seed in range(6):
         rng = np.random.default_rng(seed)
         somebody = renderer.sample_person(rng, model)
         found = render(somebody, rng.uniform(-40, 40, 3), seed, somebody.head.sample_expression(rng))

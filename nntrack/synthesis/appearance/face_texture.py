@@ -21,7 +21,7 @@ SIDE = atlas.ATLAS[1]  # of the skin patch
 _COARSE = 160  # side of the maps that are smooth anyway
 CROWN = np.array([0.05, -1.0, 1.05])  # from which hair grows
 
-# How low the scalp's hair reaches (y) by depth (z): forehead, temple, before the ear, over it, behind it, nape
+# How low the scalp's hair reaches (y) by depth (z): forehead, temple, in front of the ear, over it, behind it, nape
 _HAIRLINE_Z = np.array([-0.25, 0.05, 0.32, 0.47, 0.58, 0.66, 0.73, 0.78, 0.98, 1.08, 1.25, 1.9])
 _HAIRLINE_Y = np.array([-0.66, -0.60, -0.45, -0.30, -0.02, 0.14, 0.12, -0.12, -0.05, 0.45, 0.72, 0.80])
 
@@ -127,6 +127,7 @@ def _strands(rng: np.random.Generator) -> np.ndarray:
 
 
 def _skin(rng: np.random.Generator, tone: float) -> np.ndarray:
+    """Skin (SIDE, SIDE) of mean albedo ``tone``: blotches and pores, at times freckles and wrinkles."""
     size = (SIDE, SIDE)
     patchy = rng.uniform(0.05, 0.6)
     texture = patchy * (0.04 * noise(rng, size, (7, 7)) + 0.02 * noise(rng, size, (24, 24)))
@@ -139,7 +140,7 @@ def _skin(rng: np.random.Generator, tone: float) -> np.ndarray:
 
 
 def _wrinkles(rng: np.random.Generator) -> np.ndarray:
-    """Lines across the forehead and beside the eyes."""
+    """Lines across the forehead, at the eyes' outer corners and from the nose to the mouth, 0..1."""
     layer = np.zeros((SIDE, SIDE), np.float32)
     for _ in range(rng.integers(2, 5)):
         y = rng.uniform(-0.6, -0.33)
@@ -156,8 +157,8 @@ def _wrinkles(rng: np.random.Generator) -> np.ndarray:
 
 
 def _features(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.ndarray:
-    maps = _maps()
-    skin = skin * (1 - maps.lips * rng.uniform(0.05, 0.55))
+    """The skin (SIDE, SIDE) with lips, shaded hollows, lines along lids and mouth, and brows; hair: its albedo."""
+    skin = skin * (1 - _maps().lips * rng.uniform(0.05, 0.55))
     for centre, sigma, low, high in _SHADED:
         skin *= 1 - rng.uniform(low, high) * _soft_dots(centre, sigma)
     surface = neutral_surface()
@@ -178,7 +179,7 @@ def _features(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.nda
 
 
 def _brows(rng: np.random.Generator) -> np.ndarray:
-    """Hairs of both brows, 0..1."""
+    """How much hair of the brows covers each texel (SIDE, SIDE), 0..1."""
     layer: np.ndarray = np.zeros((SIDE, SIDE), np.float32)
     thick, arch, count = rng.uniform(0.02, 0.05), rng.normal(0, 0.012), 46
     lift = rng.normal(0, 0.008)
@@ -197,7 +198,9 @@ def _brows(rng: np.random.Generator) -> np.ndarray:
 
 
 def _beard(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.ndarray:
-    points, maps = _maps().points, _maps()
+    """The skin (SIDE, SIDE) with a beard on jaw, upper lip or chin, of the given albedo; stubble or full."""
+    maps = _maps()
+    points = maps.points
     x, y, z = np.abs(points[..., 0]), points[..., 1], points[..., 2]
     cheek = np.interp(z, [-0.25, -0.1, 0.1, 0.35, 0.55, 0.72], [0.70, 0.66, 0.62, 0.45, 0.2, 0.02])
     jaw = np.clip((y - cheek - rng.uniform(-0.08, 0.12)) / 0.08, 0, 1) * np.clip((0.8 - z) / 0.1, 0, 1)
@@ -214,6 +217,7 @@ def _beard(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.ndarra
 
 
 def _fill_patches(rng: np.random.Generator, texture: np.ndarray, tone: float) -> None:
+    """Fill all patches of an atlas but the skin's; tone: albedo of the skin."""
     plain = texels(texture, atlas.PLAIN_PATCH)
     plain[:] = tone * rng.uniform(0.85, 1.02) * (1 + 0.05 * noise(rng, plain.shape, (6, 6)))
     cloth = texels(texture, atlas.CLOTH_PATCH)
@@ -230,7 +234,7 @@ def _fill_patches(rng: np.random.Generator, texture: np.ndarray, tone: float) ->
 
 
 def _eye(rng: np.random.Generator) -> np.ndarray:
-    """The front of an eyeball with iris and pupil; the gaze is where they lie."""
+    """The front of an eyeball with iris and pupil (side, side); where they lie decides the gaze."""
     side = round((atlas.EYE_PATCH.u1 - atlas.EYE_PATCH.u0) * SIDE)
     eye = np.full((side, side), rng.uniform(0.45, 0.85), np.float32)
     eye *= 1 + 0.04 * noise(rng, eye.shape, (6, 6))
@@ -264,14 +268,15 @@ def _curve(points: np.ndarray, count: int = 24) -> np.ndarray:
     """A smooth curve through points (n, 3)."""
     at = np.linspace(0, len(points) - 1, count)
     index = np.clip(at.astype(int), 0, len(points) - 2)
-    before, after = points[np.maximum(index - 1, 0)], points[np.minimum(index + 2, len(points) - 1)]
+    previous, following = points[np.maximum(index - 1, 0)], points[np.minimum(index + 2, len(points) - 1)]
     a, b, t = points[index], points[index + 1], (at - index)[:, None]
     # Catmull and Rom's spline
-    return a + 0.5 * t * ((b - before) + t * (2 * before - 5 * a + 4 * b - after + t * (3 * (a - b) + after - before)))
+    cubic = 3 * (a - b) + following - previous
+    return a + 0.5 * t * ((b - previous) + t * (2 * previous - 5 * a + 4 * b - following + t * cubic))
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:
-    """Skin points (n, 3) to texels in sixteenths, as OpenCV's drawing takes them."""
+    """Skin points (n, 3) to texels in sixteenths, the fixed-point coordinates of OpenCV's drawing functions."""
     uv = atlas.skin_uv(points) * atlas.ATLAS[::-1]
     return np.round((uv - 0.5) * 16).astype(np.int32)
 

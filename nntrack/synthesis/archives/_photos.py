@@ -1,4 +1,4 @@
-"""What AFLW2000-3D and 300W-LP have in common: 450x450 photos of one posed head each, with a .mat beside each.
+"""What AFLW2000-3D and 300W-LP have in common: 450x450 photos of one posed head each, and a .mat for each.
 
 Keys, shapes, dtypes and units are the originals'; see the readers.
 """

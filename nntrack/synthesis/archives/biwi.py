@@ -1,4 +1,4 @@
-"""Renders video frames as BIWI has them: 640x480, with poses and a calibration beside the photos.
+"""Renders video frames as BIWI has them: 640x480, with files of poses and of a calibration.
 
 Layout, units and axes are the original's; see the reader. All heads are photographed by one pinhole camera, on either
 side of its optical axis, so that a head's apparent rotation differs from its rotation in the camera's axes as it does
@@ -39,8 +39,8 @@ def render(seed: int, number: int, *, head: str | None = None) -> tuple[Members,
         number: of the frame, from 0.
         head: see `heads.load`.
     """
-    who, index = divmod(number, FRAMES)
-    rng = np.random.default_rng([seed, _STREAM, who])  # the same in all frames of a person
+    person_number, index = divmod(number, FRAMES)
+    rng = np.random.default_rng([seed, _STREAM, person_number])  # the same in all frames of a person
     person = renderer.sample_person(rng, load(head))
     quats, places = _motion(rng)
     first, last = (person.head.sample_expression(rng) for _ in range(2))
@@ -50,7 +50,7 @@ def render(seed: int, number: int, *, head: str | None = None) -> tuple[Members,
     centre = LENS.middle + LENS.focal * eyes[:2] / eyes[2]
     radius = LENS.focal * RADIUS / eyes[2]
     rendering = renderer.render(rng, person, expression, SIZE, quat, centre, radius, lens=LENS)
-    folder, frame = f"hpdb/{who + 1:02d}", _FIRST + index
+    folder, frame = f"hpdb/{person_number + 1:02d}", _FIRST + index
     rotation = quat_to_rotmat(quat)
     middle = _TURN.T @ (eyes - rotation @ BETWEEN_EYES - _SHIFT)
     members = [
@@ -61,7 +61,7 @@ def render(seed: int, number: int, *, head: str | None = None) -> tuple[Members,
         members.insert(0, (f"{folder}/rgb.cal", _calibration()))
     if index % _MISSED_EVERY != _MISSED_EVERY - 1:
         box = face_box(rendering.landmarks, rendering.quat, rendering.pos_size)
-        members.append(("row", ",".join([str(who + 1), str(frame), *(f"{v:.1f}" for v in box)]).encode()))
+        members.append(("row", ",".join([str(person_number + 1), str(frame), *(f"{v:.1f}" for v in box)]).encode()))
     return members, rendering.image
 
 

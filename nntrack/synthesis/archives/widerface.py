@@ -123,7 +123,7 @@ def _add_head(
 
 
 def annotated_box(rng: np.random.Generator, rendering: renderer.Rendering) -> list[int]:
-    """The face's box xyxy as WIDER FACE's annotators draw it: up to the hairline, by hand.
+    """The face's box xyxy as WIDER FACE's annotators mark it: up to the hairline, by hand.
 
     The median box of real photos with one face is 1.5 times as high as wide. `geometry.boxes.face_box`, whose forehead
     is lower, would give 1.3.

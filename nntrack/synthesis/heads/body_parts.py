@@ -113,7 +113,7 @@ def _rings(table: np.ndarray, top: float, bottom: float, patch: Patch) -> Mesh:
     z = middle - deep * np.sign(np.cos(turns)) * np.abs(np.cos(turns)) ** (1 - power)
     sag = 0.16 * np.clip((y - 1.15) / 0.25, 0, 1) * np.cos(turns)
     points = np.stack([x, y + sag, z], axis=-1).reshape(-1, 3)
-    # what is near the face is shown the larger
-    share = np.broadcast_to(np.clip((y - top) / (bottom - top), 0, 1), x.shape).ravel()
-    uv = patch.place(0.5 + 0.46 * points[:, 0] / np.abs(points[:, 0]).max(), 0.04 + 0.9 * np.sqrt(share))
+    # what is near the face gets more texels
+    drop = np.broadcast_to(np.clip((y - top) / (bottom - top), 0, 1), x.shape).ravel()
+    uv = patch.place(0.5 + 0.46 * points[:, 0] / np.abs(points[:, 0]).max(), 0.04 + 0.9 * np.sqrt(drop))
     return Mesh(points, grid_triangles(*x.shape), uv, np.full(len(points), Part.BODY))

@@ -69,7 +69,7 @@ class BuiltInHead(NamedTuple):
         return np.ptp(rest[skin], axis=0) / np.ptp(self.mesh.points[skin], axis=0), SKULL_CENTRE
 
     def sample_identity(self, rng: np.random.Generator) -> np.ndarray:
-        """The vertices (n, 3) of a random person's head at rest: modes, lengths along the axes, and the shoulders."""
+        """The vertices (n, 3) of a random person's head at rest."""
         weights = np.clip(rng.normal(size=len(self.identity)), -2.2, 2.2)
         weights[list(blendshapes.IDENTITY).index("double_chin")] = max(0.0, rng.normal(0.2, 0.8))
         points = self.mesh.points + np.tensordot(weights.astype(np.float32), self.identity, axes=1)
@@ -153,9 +153,9 @@ def built_in() -> BuiltInHead:
 
 
 def _field(bumps: tuple[blendshapes.Bump, ...], mesh: Mesh, grown: bool) -> np.ndarray:
-    """A row of the tables on the whole mesh (n, 3) float32: parts that are hard move as one.
+    """Displacements (n, 3) float32 of the whole mesh by a row of the tables; eyes and teeth move as rigid bodies.
 
-    grown: teeth go with the mouth, as between persons and not as in an expression.
+    grown: whether eyes and teeth move with the skin around them, as between persons but not in an expression.
     """
     moves = blendshapes.evaluate(bumps, mesh.points)
     for side in (-1, 1):
@@ -169,6 +169,7 @@ def _field(bumps: tuple[blendshapes.Bump, ...], mesh: Mesh, grown: bool) -> np.n
 
 
 def _jaw(mesh: Mesh, lips: np.ndarray, rims: list[Mesh]) -> np.ndarray:
+    """How far each vertex (n,) turns with the jaw, 0..1; lips (k,): vertex indices; rims: of eyes and lips."""
     weight = jaw_weight(mesh.points)
     weight[lips] = lip_weights(len(lips))
     start = int(np.flatnonzero(mesh.part == Part.RIM)[0]) + len(rims[0].points) + len(rims[1].points)
@@ -180,7 +181,10 @@ def _jaw(mesh: Mesh, lips: np.ndarray, rims: list[Mesh]) -> np.ndarray:
 
 
 def _blink(mesh: Mesh, loop: np.ndarray, side: int) -> np.ndarray:
-    """Displacements that bring the upper lid, and the skin above it by degrees, down to the lower lid."""
+    """Displacements (n, 3) that shut an eye: the upper lid moves to the lower one, the skin above it less and less.
+
+    loop (k,): vertex indices of the lids' edge, in order. side: -1 the subject's right eye, 1 the left one.
+    """
     points = mesh.points
     lids = points[loop]
     half = len(lids) // 2

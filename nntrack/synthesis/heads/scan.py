@@ -50,10 +50,10 @@ class ScannedHead(NamedTuple):
         return larger, _middle(own) + larger * (SKULL_CENTRE - _middle(built_in))
 
     def sample_identity(self, rng: np.random.Generator) -> np.ndarray:
-        """The vertices (n, 3) of a random person's head at rest: modes, lengths along the axes, and the shoulders.
+        """The vertices (n, 3) of a random person's head at rest.
 
-        The modes' change of size is taken out: from a picture nobody can tell a large head from a near one, and those
-        who annotated real pictures could not either.
+        The modes' change of size is taken out: in an image a large head looks like a near one, also to those who
+        annotated the real images.
         """
         weights = np.clip(rng.normal(size=len(self.identity)), -2.5, 2.5)
         points = self.mesh.points + np.tensordot(weights.astype(np.float32), self.identity, axes=1)
@@ -65,11 +65,11 @@ class ScannedHead(NamedTuple):
         return points - points[self.landmarks[list(landmarks.EYE_CORNERS)]].mean(axis=0)
 
     def sample_expression(self, rng: np.random.Generator) -> np.ndarray:
-        """A random expression (e,): often nearly at rest, sometimes strong; both sides of a face mostly agree."""
+        """A random expression (e,): up to three modes, a smile, lids and jaw; both sides of the face mostly agree."""
         weights = dict.fromkeys(self.names, 0.0)
         for name in rng.choice(self.names, rng.integers(0, 4)) if self.names else ():
-            strength, alike = rng.uniform(0.1, 0.9), rng.random() < 0.7
-            for side in (name, _partner(name)) if alike else (name,):
+            strength, symmetric = rng.uniform(0.1, 0.9), rng.random() < 0.7
+            for side in (name, _partner(name)) if symmetric else (name,):
                 weights[side] = strength
         for name, probability, low, high in _FREQUENT:
             if rng.random() < probability:
@@ -135,7 +135,14 @@ def load(folder: Path) -> ScannedHead:
 
 
 def _moves(fields: list[np.ndarray], source: np.ndarray, free: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Modes of the files, as displacements (k, n, 3) float32 of the mesh's vertices, which are ``free`` by degrees."""
+    """Modes of the files as displacements (k, n, 3) float32 of the mesh's vertices.
+
+    Args:
+        fields: k times (SOLID, 3), frame and unit of the files.
+        source: (n,), each vertex's index in the files.
+        free: (n,), factor of each vertex's displacement, 0..1.
+        matrix: (3, 3), from the files' frame to ours.
+    """
     moves = np.zeros((len(fields), len(source), 3), np.float32)
     for move, field in zip(moves, fields, strict=True):
         move[:] = free[:, None] * (field[source] @ matrix.T)
@@ -147,10 +154,10 @@ def _pieces(points: np.ndarray, triangles: np.ndarray, surface: np.ndarray, ears
     of_skin = (triangles < facekit.SKIN.stop).all(axis=1)
     of_ears = np.zeros(len(triangles), bool)
     of_ears[of_skin] = ears[triangles[of_skin]].all(axis=1)
-    shown = of_skin & ~of_ears & (points[triangles, 1] < _LOWEST).all(axis=1)
+    seen = of_skin & ~of_ears & (points[triangles, 1] < _LOWEST).all(axis=1)
     gums, teeth = (_front(points, _within(triangles, which)) for which in (facekit.GUMS, facekit.TEETH))
     pieces = [
-        _cut(points, triangles[shown], Part.SKIN, lambda source: atlas.skin_uv(surface[source])),
+        _cut(points, triangles[seen], Part.SKIN, lambda source: atlas.skin_uv(surface[source])),
         _cut(points, triangles[of_ears], Part.EAR, lambda source: _spread(points[source], atlas.PLAIN_PATCH)),
         _cut(points, _within(triangles, facekit.SOCKETS), Part.RIM, lambda source: _spot(source, atlas.RIM_PATCH)),
         _cut(points, _within(triangles, facekit.MOUTH), Part.MOUTH, lambda source: _spot(source, atlas.DARK_PATCH)),

@@ -108,7 +108,7 @@ def jaw_weight(points: np.ndarray) -> np.ndarray:
 
 @cache
 def neutral_surface() -> Surface:
-    """The mesh, exactly symmetric; landmark vertices are exactly `neutral_face.NEUTRAL_LANDMARKS`."""
+    """The skin of the neutral head, exactly symmetric, with `NEUTRAL_LANDMARKS` among its vertices."""
     lids, lips = _loop(landmarks.RIGHT_EYE, 3, 6), _lip_loop(landmarks.INNER_LIPS, 4)
     half = np.vstack([_feature_points(lids, lips), _grid_points()])
     # a point just beyond the lips' edge would be joined to the other lip
@@ -179,7 +179,7 @@ def _arc(points: np.ndarray, steps: int) -> np.ndarray:
 
 
 def _feature_points(lids: np.ndarray, lips: np.ndarray) -> np.ndarray:
-    """Points along lids, lips, brows and jaw, where the mesh must follow the feature."""
+    """Points (n, 3) along lids, lips, right brow and jaw, so that edges of the mesh follow them."""
     eye = lids.mean(axis=0)
     rings = [eye + (lids - eye) * scale for scale in ((1.12, 1.3, 1), (1.25, 1.7, 1), (1.42, 2.3, 1), (1.65, 3.1, 1))]
     outer = _lip_loop(landmarks.OUTER_LIPS, 3)
@@ -206,7 +206,7 @@ def _grid_points() -> np.ndarray:
 
 
 def _thin(points: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-    """Points in the order given, without those that come too near to an earlier one or to a fixed one."""
+    """Points (n, 3) without those that are too near to an earlier or a fixed one, in the order given."""
     directions, taken = _directions(points), _directions(fixed)
     keep: list[int] = []
     for index, direction in enumerate(directions):

@@ -9,8 +9,8 @@ from nntrack.synthesis import renderer
 from nntrack.synthesis.archives import biwi
 
 
-def motion(seed, who):
-    rng = np.random.default_rng([seed, biwi._STREAM, who])
+def motion(seed, person):
+    rng = np.random.default_rng([seed, biwi._STREAM, person])
     renderer.sample_person(rng)
     return biwi._motion(rng)
 

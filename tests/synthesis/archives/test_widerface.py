@@ -28,13 +28,13 @@ def test_annotated_boxes_hold_the_face_but_for_an_unsteady_hand(yaw, rng):
 
 
 def test_annotated_boxes_of_frontal_faces_are_as_high_as_real_ones(rng):
-    boxes = np.array([widerface.annotated_box(rng, labels(rng, 0)) for _ in range(60)])
+    boxes = np.array([widerface.annotated_box(rng, labels(rng, 0)) for _ in range(40)])
     size = boxes[:, 2:] - boxes[:, :2]
     assert 1.35 < np.median(size[:, 1] / size[:, 0]) < 1.6
 
 
 def test_a_photo_lists_as_many_faces_as_it_says():
-    for number in range(12):
+    for number in range(6):
         members, image = widerface.render(9, number)
         (_, photo), (subset, text) = members
         name, count, *rows = text.decode().splitlines()

@@ -5,15 +5,10 @@ import scans
 from nntrack.synthesis.heads import facekit
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return scans.write(tmp_path_factory.mktemp("facekit") / "head")
-
-
 @pytest.fixture
-def broken(folder, tmp_path):
+def broken(scanned_folder, tmp_path):
     """A folder of links to the good one's files, to be spoilt."""
-    for path in folder.iterdir():
+    for path in scanned_folder.iterdir():
         (tmp_path / path.name).symlink_to(path)
     return tmp_path
 
@@ -24,11 +19,11 @@ def spoil(path, change):
     path.write_text(change(text))
 
 
-def test_modes_are_differences_from_the_neutral_mesh(folder):
-    found = facekit.read(folder)
-    neutral = facekit.read_vertices(folder / "generic_neutral_mesh.obj")
+def test_modes_are_differences_from_the_neutral_mesh(scanned_folder):
+    found = facekit.read(scanned_folder)
+    neutral = facekit.read_vertices(scanned_folder / "generic_neutral_mesh.obj")
     np.testing.assert_array_equal(found.neutral, neutral)
-    jaw = facekit.read_vertices(folder / "jawOpen.obj") - neutral
+    jaw = facekit.read_vertices(scanned_folder / "jawOpen.obj") - neutral
     np.testing.assert_allclose(found.expressions["jawOpen"], jaw, atol=1e-6)
     assert list(found.expressions) == ["eyeBlink_L", "eyeBlink_R", "jawOpen", "mouthSmile_L", "mouthSmile_R"]
     assert found.identities.shape == (2, facekit.SOLID, 3)
@@ -72,19 +67,19 @@ def test_every_mesh_of_another_size_is_named(broken):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda t: t.replace("\nv ", "\nv x", 1), "not made of numbers"),
         (lambda t: t.replace("\nv ", "\nv 1 ", 1), "three numbers"),
     ],
 )
-def test_vertices_that_are_no_points_are_told(broken, change, told):
+def test_vertices_that_are_no_points_are_reported(broken, change, reason):
     spoil(broken / "jawOpen.obj", change)
-    with pytest.raises(ValueError, match=f"jawOpen.obj: .*{told}"):
+    with pytest.raises(ValueError, match=f"jawOpen.obj: .*{reason}"):
         facekit.read(broken)
 
 
-def test_a_vertex_that_is_not_finite_is_told(broken):
+def test_a_vertex_that_is_not_finite_is_reported(broken):
     def change(text):
         lines = text.splitlines()
         first = next(i for i, line in enumerate(lines) if line.startswith("v "))

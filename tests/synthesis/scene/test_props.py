@@ -17,11 +17,11 @@ def test_every_shape_fills_some_of_a_mask(name, rng):
 
 def test_nothing_is_placed_in_front_of_what_must_stay_clear(rng):
     clear = np.array([[20, 30, 70, 90], [100, 10, 140, 60]])
-    before = rng.random(SIZE).astype(np.float32)
-    after = props.add_props(rng, before.copy(), 60, clear)
+    empty = rng.random(SIZE).astype(np.float32)
+    filled = props.add_props(rng, empty.copy(), 60, clear)
     for x0, y0, x1, y1 in clear:
-        assert np.array_equal(before[y0:y1, x0:x1], after[y0:y1, x0:x1])
-    assert not np.array_equal(before, after)
+        assert np.array_equal(empty[y0:y1, x0:x1], filled[y0:y1, x0:x1])
+    assert not np.array_equal(empty, filled)
 
 
 def test_the_same_generator_places_the_same_props():
