@@ -3,13 +3,13 @@
 The same inputs give the same pixels. A dataset without samples gives a sheet without images.
 """
 
-import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 
 from nntrack import contract
@@ -37,15 +37,12 @@ _POSE_LEGEND = (
 _HOTTEST = (100, 230, 250)
 _FACES_LEGEND = (("true box", TRUTH), ("predicted box", PREDICTED))
 
-Errors = list[dict[str, str]]  # rows of a file of errors: column to text
 
-
-def read_errors(path: str | Path) -> Errors:
-    """Return the rows of a CSV file of errors per sample; none if it is missing: the dataset is switched off."""
-    if not Path(path).exists():
-        return []
-    with open(path, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+def read_errors(path: str | Path) -> pd.DataFrame:
+    """Return a CSV file of errors per sample; no rows if it is missing: the dataset is switched off."""
+    if Path(path).exists():
+        return pd.read_csv(path)
+    return pd.DataFrame(columns=["index", "name", "geodesic", "face", "reported", "score", "iou"], dtype=float)
 
 
 def dataset(stored: Stored) -> np.ndarray:
@@ -69,20 +66,20 @@ def augmentation(posed: Stored, pose: Augment, faces: Stored, localizer: Augment
         *_variations("Pose net", posed, pose, (contract.POSE_SIZE,) * 2, augment.client_gain, seed, 3),
         *_variations("Localizer", faces, localizer, contract.LOCALIZER_SIZE, augment.plain_gain, seed, 4),
     ]
-    title = "Training images as the nets see them: originals and augmented versions"
+    title = "Training images: originals, and augmented as the nets see them"
     return contact_sheet.sheet(title, groups, COLUMNS, overlay.legend(_LABELS))
 
 
-def poses(model: PoseModel, stored: Stored, errors: Errors, bbox_scale: float) -> np.ndarray:
+def poses(model: PoseModel, stored: Stored, errors: pd.DataFrame, bbox_scale: float) -> np.ndarray:
     """Return the best, median and worst predictions by the angle between true and predicted rotation.
 
     Args:
         model: the pose net.
         stored: what it was measured on.
-        errors: rows of `read_errors`.
+        errors: see `read_errors`.
         bbox_scale: side of the crop / longer side of the box of the landmarks.
     """
-    ranked = sorted((row for row in errors if row["geodesic"]), key=lambda row: float(row["geodesic"]))
+    ranked = errors.dropna(subset="geodesic").sort_values("geodesic", kind="stable")
     parts = {"From the best to the worst": ranked}
     if len(ranked) > 4 * COLUMNS:
         middle = (len(ranked) - COLUMNS) // 2
@@ -92,36 +89,32 @@ def poses(model: PoseModel, stored: Stored, errors: Errors, bbox_scale: float) -
             "Worst": ranked[::-1][: 2 * COLUMNS],
         }
     groups = [Group(name, _posed_tiles(model, stored, rows, bbox_scale)) for name, rows in parts.items()]
-    title = f"Head poses in {title_of(stored)} of {stored.path.stem}: angle between true and predicted rotation"
+    title = f"Head poses in {title_of(stored)} of {stored.path.stem}: rotation error"
     return contact_sheet.sheet(title, groups, COLUMNS, _POSE_LEGEND)
 
 
-def hits_and_misses(model: LocalizerModel, stored: Stored, errors: Errors) -> np.ndarray:
+def hits_and_misses(model: LocalizerModel, stored: Stored, errors: pd.DataFrame) -> np.ndarray:
     """Return faces that the localizer finds, with good and bad boxes, faces it misses, and false detections."""
-    parts: dict[str, tuple[Callable[[bool, bool], bool], str, int]] = {
-        "Found, best boxes first": (lambda face, reported: face and reported, "iou", -1),
-        "Found, worst boxes first": (lambda face, reported: face and reported, "iou", 1),
-        "Missed faces, lowest score first": (lambda face, reported: face and not reported, "score", 1),
-        "False detections, highest score first": (lambda face, reported: reported and not face, "score", -1),
+    face, reported, by_box = errors.face > 0, errors.reported > 0, errors.fillna({"iou": 0})
+    parts = {
+        "Found, best boxes first": by_box[face & reported].sort_values("iou", ascending=False, kind="stable"),
+        "Found, worst boxes first": by_box[face & reported].sort_values("iou", kind="stable"),
+        "Missed faces, lowest score first": errors[face & ~reported].sort_values("score", kind="stable"),
+        "False detections, highest score first": errors[~face & reported].sort_values(
+            "score", ascending=False, kind="stable"
+        ),
     }
-    groups = []
-    for name, (belongs, column, sign) in parts.items():
-        rows = [row for row in errors if belongs(float(row["face"]) > 0, float(row["reported"]) > 0)]
-        rows = sorted(rows, key=lambda row: sign * float(row.get(column) or 0))[:COLUMNS]
-        groups.append(Group(name, _faces_tiles(model, stored, rows)))
+    groups = [Group(name, _faces_tiles(model, stored, rows[:COLUMNS])) for name, rows in parts.items()]
     title = f"Localizer on held-out {title_of(stored)} of {stored.path.stem}"
     return contact_sheet.sheet(title, groups, COLUMNS, _FACES_LEGEND)
 
 
-def heat(net: LocalizerNet, stored: Stored, errors: Errors) -> np.ndarray:
+def heat(net: LocalizerNet, stored: Stored, errors: pd.DataFrame) -> np.ndarray:
     """Return the localizer's heat map over evenly spaced frames, with and without a face."""
-    parts = {
-        name: [int(row["index"]) for row in errors if (float(row["face"]) > 0) == face]
-        for name, face in (("Faces", True), ("No face", False))
-    }
+    parts = {"Faces": errors[errors.face > 0], "No face": errors[errors.face <= 0]}
     with torch_settings.settings(threads=1):  # the last bits, and so grey levels, depend on the number of threads
         groups = [
-            Group(name, [_heat_tile(net, stored, row) for row in evenly(rows, 2 * COLUMNS)])
+            Group(name, [_heat_tile(net, stored, row) for row in evenly(rows["index"], 2 * COLUMNS)])
             for name, rows in parts.items()
         ]
     title = f"Heat maps of the localizer on held-out {title_of(stored)} of {stored.path.stem}"
@@ -182,19 +175,19 @@ def _enlarged(grey: np.ndarray, labels: Mapping[str, Any]) -> np.ndarray:
     return overlay.draw_labels(image, moved)
 
 
-def _posed_tiles(model: PoseModel, stored: Stored, rows: Errors, bbox_scale: float) -> list[Tile]:
-    numbers = [int(row["index"]) for row in rows]
+def _posed_tiles(model: PoseModel, stored: Stored, rows: pd.DataFrame, bbox_scale: float) -> list[Tile]:
+    numbers = rows["index"].astype(int).tolist()
     if not numbers:
         return []
     tight = boxes.landmark_box(stored.labels["landmarks"][numbers])
     predictions = model.predict([stored.image[number] for number in numbers], boxes.square_around(tight, bbox_scale))
     width = contact_sheet.tile_width(COLUMNS)
     tiles = []
-    for place, (number, row) in enumerate(zip(numbers, rows, strict=True)):
+    for place, (number, name, angle) in enumerate(zip(numbers, rows.name, rows.geodesic, strict=True)):
         window = overlay.window_about(tight[place], stored.image.shape[1:], _WINDOW)
         sets = stored.sample(number).labels, {name: predictions[name][place] for name in ("quat", "pos_size")}
         image, [true, predicted] = overlay.view(stored.image[number], window, (width, width), *sets)
-        caption = (f"{float(row['geodesic']):.1f}° off · #{number}", row["name"])
+        caption = (f"{angle:.1f}° off · #{number}", name)
         tiles.append(Tile(_draw_pose(image, true, predicted), caption))
     return tiles
 
@@ -210,8 +203,8 @@ def _draw_pose(image: np.ndarray, true: Mapping[str, Any], predicted: Mapping[st
     return canvas.pixels
 
 
-def _faces_tiles(model: LocalizerModel, stored: Stored, rows: Errors) -> list[Tile]:
-    numbers = [int(row["index"]) for row in rows]
+def _faces_tiles(model: LocalizerModel, stored: Stored, rows: pd.DataFrame) -> list[Tile]:
+    numbers = rows["index"].astype(int).tolist()
     if not numbers:
         return []
     predictions = model.predict([stored.image[number] for number in numbers])

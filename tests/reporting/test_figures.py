@@ -1,7 +1,6 @@
-import csv
-
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -32,18 +31,14 @@ def frames(path, rng, count=8):
     return faces.write(path, samples)
 
 
-def write_csv(path, columns, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+def write_csv(path, rows):
+    pd.DataFrame(rows).to_csv(path, index=False)
     return figures.read_errors(path)
 
 
 def pose_errors(path, stored):
     rows = [{"index": i, "name": f"face {i}", "yaw": 1.0, "geodesic": 10 - i} for i in range(len(stored))]
-    return write_csv(path, ["index", "name", "yaw", "geodesic"], rows)
+    return write_csv(path, rows)
 
 
 def face_errors(path, stored):
@@ -54,7 +49,7 @@ def face_errors(path, stored):
         | ({"iou": 0.5} if stored.masks["bbox"][i] else {})
         for i in held_out
     ]
-    return write_csv(path, ["index", "name", "face", "reported", "score", "iou"], rows)
+    return write_csv(path, rows)
 
 
 def heated():
@@ -63,7 +58,7 @@ def heated():
 
 
 def test_no_file_of_errors_is_no_errors(tmp_path):
-    assert figures.read_errors(tmp_path / "none.csv") == []
+    assert figures.read_errors(tmp_path / "none.csv").empty
 
 
 def test_every_picture_repeats(tmp_path, rng):
@@ -134,7 +129,7 @@ def test_the_worst_is_told_from_the_best(tmp_path, rng):
             return super().predict(images, rois)
 
     errors = pose_errors(tmp_path / "a.csv", stored)
-    errors[4]["geodesic"] = ""
+    errors.loc[4, "geodesic"] = np.nan
     figures.poses(Watched(onnx_files.pose(tmp_path / "a.onnx")), stored, errors, 1.2)
     best, median, worst = shown
     assert best == [29, 28, 27, 26] and worst == [0, 1, 2, 3, 5, 6, 7, 8]
