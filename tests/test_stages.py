@@ -88,9 +88,9 @@ def test_a_missing_file_is_one_line(name, project, monkeypatch, capsys):
         (project / "params.yaml").unlink()
     before = sorted(project.rglob("*"))
     assert start(monkeypatch, name, *arguments) == 1
-    told = said(capsys)
+    line = said(capsys)
     assert start(monkeypatch, name, *arguments, "--verbose") == 1
-    assert said(capsys, verbose=True) == told
+    assert said(capsys, verbose=True) == line
     assert sorted(project.rglob("*")) == before
 
 
@@ -213,11 +213,11 @@ def test_an_error_of_the_program_is_one_line(words, monkeypatch, capsys):
 
 
 def test_as_a_process(project):
-    def tell(*more):
+    def outcome(*more):
         command = [sys.executable, "-m", "nntrack.cli", "show", "none.h5", *more]
         return subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
 
-    short, long = tell(), tell("--verbose")
+    short, long = outcome(), outcome("--verbose")
     assert (short.returncode, long.returncode) == (1, 1)
     assert short.stderr.startswith("error: none.h5 does not exist") and short.stderr.count("\n") == 1
     assert long.stderr.startswith(TRACEBACK) and long.stderr.endswith(short.stderr)

@@ -61,7 +61,7 @@ def test_no_file_of_errors_is_no_errors(tmp_path):
     assert figures.read_errors(tmp_path / "none.csv").empty
 
 
-def test_every_picture_repeats(tmp_path, rng):
+def test_every_sheet_repeats(tmp_path, rng):
     people, crowd = posed(tmp_path / "300wlp.h5", rng), frames(tmp_path / "widerface.h5", rng)
     off, found = pose_errors(tmp_path / "a.csv", people), face_errors(tmp_path / "b.csv", crowd)
     pose, localizer = PoseModel(onnx_files.pose(tmp_path / "a.onnx")), onnx_files.localizer(tmp_path / "b.onnx")
@@ -78,29 +78,29 @@ def test_every_picture_repeats(tmp_path, rng):
         assert np.array_equal(first, make())
 
 
-def test_another_seed_gives_other_variations_and_the_same_originals(tmp_path, rng):
+def test_another_seed_gives_another_augmentation_of_the_same_originals(tmp_path, rng):
     people, crowd = posed(tmp_path / "300wlp.h5", rng), frames(tmp_path / "widerface.h5", rng)
     a, b = (figures.augmentation(people, PARAMS.pose.augment, crowd, PARAMS.localizer.augment, seed) for seed in (1, 2))
     side = contact_sheet.WIDTH // figures.COLUMNS
     assert np.array_equal(a[:, :side], b[:, :side]) and not np.array_equal(a[:, side:], b[:, side:])
 
 
-def test_no_two_variations_are_alike(tmp_path, rng, monkeypatch):
+def test_no_two_augmented_versions_are_alike(tmp_path, rng, monkeypatch):
     people, seen = posed(tmp_path / "300wlp.h5", rng), []
     varied = augment.varied_view
 
-    def watched(batch, *others):
+    def recorded(batch, *others):
         seen.append(batch["index"][kernels.stacks(len(batch["index"]))])
         return varied(batch, *others)
 
-    monkeypatch.setattr(augment, "varied_view", watched)
+    monkeypatch.setattr(augment, "varied_view", recorded)
     figures.augmentation(people, PARAMS.pose.augment, people, PARAMS.localizer.augment, 0)
     assert len(seen) == 2
     for stacks in seen:
         assert (stacks == stacks[0]).all()
 
 
-def test_variations_keep_labels_on_the_face(tmp_path, rng, monkeypatch):
+def test_augmentation_keeps_labels_on_the_face(tmp_path, rng, monkeypatch):
     """Where nothing but the place changes, a landmark's dot is where its label says."""
     people = posed(tmp_path / "300wlp.h5", rng, 1)
     still = PARAMS.pose.augment.model_copy(update={"intensity": 0.0, "blur": 0.0, "noise": 0.0, "occlusion": 0.0})
@@ -119,19 +119,19 @@ def test_variations_keep_labels_on_the_face(tmp_path, rng, monkeypatch):
     assert len(dots) > 20 and np.mean(np.abs(dots.astype(int) - np.median(grey)) > 8) > 0.5
 
 
-def test_the_worst_is_told_from_the_best(tmp_path, rng):
+def test_the_sheet_of_poses_goes_from_best_to_worst(tmp_path, rng):
     stored = posed(tmp_path / "aflw2k.h5", rng, 30)
-    shown = []
+    calls = []
 
-    class Watched(PoseModel):
+    class Recording(PoseModel):
         def predict(self, images, rois):
-            shown.append([int(np.flatnonzero((stored.image == i).all(axis=(1, 2)))[0]) for i in images])
+            calls.append([int(np.flatnonzero((stored.image == i).all(axis=(1, 2)))[0]) for i in images])
             return super().predict(images, rois)
 
     errors = pose_errors(tmp_path / "a.csv", stored)
     errors.loc[4, "geodesic"] = np.nan
-    figures.poses(Watched(onnx_files.pose(tmp_path / "a.onnx")), stored, errors, 1.2)
-    best, median, worst = shown
+    figures.poses(Recording(onnx_files.pose(tmp_path / "a.onnx")), stored, errors, 1.2)
+    best, median, worst = calls
     assert best == [29, 28, 27, 26] and worst == [0, 1, 2, 3, 5, 6, 7, 8]
     assert 15 in median and len(median) == 4
 
@@ -161,7 +161,7 @@ def test_the_stage_writes_the_folder(tmp_path, rng, empty, monkeypatch):
     assert all(cv2.imread(str(path)).shape[1] == contact_sheet.WIDTH for path in out.iterdir())
 
 
-def test_the_stage_draws_every_dataset_that_is_converted():
+def test_the_stage_reads_every_dataset_that_is_converted():
     stages = config.read_yaml(ROOT / "dvc.yaml")["stages"]
     converted = {f"data/hdf5/{name}.h5" for name in stages["convert"]["foreach"]}
     assert converted <= set(stages["pictures"]["deps"])
