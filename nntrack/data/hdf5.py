@@ -5,6 +5,7 @@ masks ``has_<name>`` as bool, the strings of `sample.STRINGS` as UTF-8; attribut
 is contiguous and uncompressed, so that a batch is a gather from a memory map; the same samples give the same bytes.
 """
 
+import errno
 import math
 import mmap
 import os
@@ -18,12 +19,12 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+from nntrack.data.hdf5_files import NOT_SUPPORTED, check_filters, map_file, opened
 from nntrack.data.sample import FIELDS, MASKS, STRINGS, Sample
 from nntrack.files import replacing
 
 SCHEMA = 2
 _BLOCK = 1 << 22  # bytes copied at a time
-_UNREADABLE = (OSError, KeyError, RuntimeError)  # of h5py, for a file that is another's, cut short or damaged
 _IMAGES_AT = 2048  # bytes: where HDF5 puts the first array of a file, the pictures
 _ROW = np.dtype([(n, "<f4", f.shape) for n, f in FIELDS.items()] + [(f"has_{n}", "?") for n in MASKS])
 
@@ -67,30 +68,40 @@ class Writer:
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Write the HDF5 file. ``attributes`` are stored in the order of their names."""
         frame = self._spool / "frame.h5"
-        _check_room(self._spool, self.count * (_ROW.itemsize + sum(self._longest.values())) + _BLOCK)
-        with h5py.File(frame, "w", libver="latest") as file:
-            images_at = _reserve(file, "image", (self.count, *(self._image_shape or (0, 0))))
-            self._copy_rows(file)
-            for name in STRINGS:
-                self._copy_strings(file, name)
-            for name, value in sorted({"schema": SCHEMA, **attributes}.items()):
-                file.attrs[name] = value
+        images_at = self._write_frame(frame, attributes)
         self._images.flush()
         if images_at in (_IMAGES_AT, None):
-            end = _IMAGES_AT + self.count * math.prod(self._image_shape)
-            with open(frame, "rb") as stream:
-                self._images.seek(0)
-                self._images.write(stream.read(_IMAGES_AT))
-                stream.seek(end)
-                self._images.seek(end)
-                shutil.copyfileobj(stream, self._images, _BLOCK)
-            self._images.flush()
+            self._copy_around_images(frame)
         else:  # an HDF5 library that begins otherwise: the slow way round
             with open(frame, "r+b") as stream:
                 self._images.seek(_IMAGES_AT)
                 stream.seek(images_at)
                 shutil.copyfileobj(self._images, stream, _BLOCK)
             os.replace(frame, self._path)
+
+    def _write_frame(self, frame: Path, attributes: Mapping[str, Any]) -> int | None:
+        """Write an HDF5 file with a hole in the place of the images; returns where that is, None if there are none."""
+        _check_room(self._spool, self.count * (_ROW.itemsize + sum(self._longest.values())) + _BLOCK)
+        # nobody else knows the file, so no lock is needed, which not every file system has
+        with h5py.File(frame, "w", libver="latest", locking=False) as file:
+            images_at = _reserve(file, "image", (self.count, *(self._image_shape or (0, 0))))
+            self._copy_rows(file)
+            for name in STRINGS:
+                self._copy_strings(file, name)
+            for name, value in sorted({"schema": SCHEMA, **attributes}.items()):
+                file.attrs[name] = value
+        return images_at
+
+    def _copy_around_images(self, frame: Path) -> None:
+        """Copy what stands before and behind the hole of the frame to the file that holds the images."""
+        end = _IMAGES_AT + self.count * math.prod(self._image_shape)
+        with open(frame, "rb") as stream:
+            self._images.seek(0)
+            self._images.write(stream.read(_IMAGES_AT))
+            stream.seek(end)
+            self._images.seek(end)
+            shutil.copyfileobj(stream, self._images, _BLOCK)
+        self._images.flush()
 
     def close(self) -> None:
         """Let go of the spooled files."""
@@ -127,8 +138,15 @@ class Writer:
 def _check_room(folder: Path, size: int) -> None:
     """Raise OSError if ``size`` bytes do not fit on the disk: HDF5 crashes where it cannot write."""
     if hasattr(os, "posix_fallocate"):
-        with tempfile.TemporaryFile(dir=folder) as stream:
-            os.posix_fallocate(stream.fileno(), 0, size)
+        try:
+            with tempfile.TemporaryFile(dir=folder) as stream:
+                os.posix_fallocate(stream.fileno(), 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (*NOT_SUPPORTED, errno.EINVAL):
+                raise
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _encode(name: str, text: str) -> bytes:
@@ -174,11 +192,8 @@ def read_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Where a dataset comes from, without reading its samples. Raises as `Stored`."""
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro` or `dvc pull {path}`")
-    try:
-        with h5py.File(path, "r") as file:
-            return dict(file.attrs)
-    except _UNREADABLE as error:
-        raise ValueError(f"{path} is not a dataset of this project: {error}") from error
+    with opened(path) as file:
+        return dict(file.attrs)
 
 
 class Stored:
@@ -194,15 +209,13 @@ class Stored:
         self.path = Path(path)
         if not self.path.exists():
             raise FileNotFoundError(f"{self.path} does not exist; make it with `dvc repro` or `dvc pull {self.path}`")
-        try:
-            with h5py.File(self.path, "r") as file:
-                self._read(file)
-        except _UNREADABLE as error:
-            raise ValueError(f"{self.path} is not a dataset of this project: {error}") from error
+        with opened(self.path) as file:
+            self._read(file)
 
     def _read(self, file: h5py.File) -> None:
         self.attributes: dict[str, Any] = dict(file.attrs)
         if self.attributes.get("schema") != SCHEMA:
+            check_filters(file, self.path)
             raise ValueError(
                 f"{self.path} has schema {self.attributes.get('schema')}, expected {SCHEMA}: convert again"
             )
@@ -214,8 +227,7 @@ class Stored:
         if not len(image):
             self.image = np.zeros(shape, np.uint8)
             return
-        with open(self.path, "rb") as stream:
-            self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        self._map = map_file(self.path)
         self.image = np.frombuffer(self._map, np.uint8, image.size, offset).reshape(shape)
         self._offset = offset
         if hasattr(mmap, "MADV_RANDOM"):

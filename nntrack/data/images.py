@@ -1,21 +1,57 @@
 """Grey images: decoding, warping, sheets of them."""
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
 
 from nntrack.geometry import affine
 
+# PNG's pixels have checksums; of JPEG these say nothing of the pixels.
+_HARMLESS = re.compile(r"libpng warning|Invalid SOS parameters|unknown (JFIF|Adobe)|^\[")
+
 
 def decode_grey(buffer: bytes) -> np.ndarray:
-    """An encoded picture as (H, W) uint8. Raises ValueError if OpenCV cannot decode it."""
+    """An encoded image as (H, W) uint8, as it is stored: what EXIF says of turning it is not for labels in its pixels.
+
+    Of 16 bits the range counts that is used, 8, 10, 12, 14 or 16 of them. Raises ValueError if OpenCV cannot decode it,
+    or only in part.
+    """
     if not buffer:
         raise ValueError("the image is empty")
-    image = cv2.imdecode(np.frombuffer(buffer, np.uint8), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise ValueError("the image cannot be decoded")
-    return image
+    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    with _decoders_messages() as messages:
+        image = cv2.imdecode(np.frombuffer(buffer, np.uint8), flags)
+    found = [line for line in messages if image is None or not _HARMLESS.search(line)]
+    if image is None or found:
+        raise ValueError(f"the image cannot be decoded{': ' if found else ''}{' '.join(found)}")
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype != np.uint16:
+        raise ValueError(f"the image has values of type {image.dtype}, not of 8 or 16 bits")
+    bits = next(bits for bits in (8, 10, 12, 14, 16) if not int(image.max()) >> bits)
+    return np.right_shift(image, bits - 8).astype(np.uint8)
+
+
+@contextmanager
+def _decoders_messages() -> Iterator[list[str]]:
+    """Lines that the decoders of OpenCV print within the context: libjpeg tells of damage in no other way."""
+    lines: list[str] = []
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # what does not fit is lost
+    stderr = os.dup(2)
+    os.dup2(writing, 2)
+    try:
+        yield lines
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(writing)
+        with open(reading, "rb") as stream:
+            lines += stream.read().decode("utf-8", "replace").splitlines()
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:

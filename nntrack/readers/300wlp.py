@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,25 +28,22 @@ from nntrack.readers._format import (
     Tally,
     chunks,
     collect,
+    contradictions,
     cut,
     decode,
-    is_in_picture,
     load_mat,
     project,
 )
-from nntrack.readers.archive import read_member
+from nntrack.readers.archive import Wanted
 
-# Landmarks this far (rms, head radii) from those of the neutral head in the same pose belong to another pose or face:
-# fitted photos stay below 0.2.
-MAX_MISFIT = 0.5
 _WEIGHTS = {"Shape_Para": basel.WEIGHTS[:1], "Exp_Para": basel.WEIGHTS[1:]}
-_SUBSET = r"(?:.*/)?300W_LP/{}(?P<subset>AFW|HELEN|IBUG|LFPW)/(?P<name>[^/.][^/]*_\d+)"
-_MEMBER = re.compile(_SUBSET.format("") + r"\.(?P<kind>jpg|mat)")
-_LANDMARKS = re.compile(_SUBSET.format("landmarks/") + r"_pts\.mat")
+_SUBSET = r"(?:.*/)?{}(?P<subset>AFW|HELEN|IBUG|LFPW)/(?P<name>[^/]+_\d+){}"  # the folders *_Flip are mirrored
+_PHOTO = Wanted(re.compile(_SUBSET.format("", r"\.(?i:jpe?g|png)")), "300W_LP/<AFW, HELEN, IBUG or LFPW>/NAME_K.jpg")
+_MAT = Wanted(re.compile(_SUBSET.format("", r"\.(?i:mat)")), "300W_LP/<AFW, HELEN, IBUG or LFPW>/NAME_K.mat")
+_LANDMARKS = Wanted(re.compile(_SUBSET.format("landmarks/", r"_pts\.(?i:mat)")), "landmarks/*_pts.mat", required=False)
 
 
 class _Context(NamedTuple):
-    archive: Path
     options: Options
     model: basel.Basel | None
 
@@ -61,10 +58,10 @@ class _Loaded(NamedTuple):
 
 def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
     """Training crops, grouped by photo. Raises ValueError if it is another archive or the Basel model is damaged."""
-    context = _Context(archive, options, basel.load_beside(archive))
+    context = _Context(options, basel.load_beside(archive))
     if context.model is not None:
         tally.also_used.append(basel.LICENCE)
-    pairs = _3ddfa.find_pairs(archive, _MEMBER, _LANDMARKS, "300W_LP/<AFW, HELEN, IBUG or LFPW>/NAME_K.jpg or .mat")
+    pairs = _3ddfa.find_pairs(archive, _PHOTO, _MAT, _LANDMARKS)
     pairs.sort(key=_order)
     tally.total = len(pairs)
     return collect(_read_chunk, context, chunks(pairs, _3ddfa.CHUNK), options, tally)
@@ -81,55 +78,50 @@ def _order(pair: _3ddfa.Pair | Drop) -> tuple[str, str, int]:
 
 def _read_chunk(context: _Context, pairs: list[Any]) -> list[Outcome]:
     load = partial(_load, model=context.model)
-    return _3ddfa.read_chunk(context.archive, pairs, load, partial(_label, options=context.options))
+    return _3ddfa.read_chunk(pairs, load, partial(_label, options=context.options))
 
 
-def _load(stream: BinaryIO, pair: _3ddfa.Pair, model: basel.Basel | None) -> Any:
-    mat, face, points = f"{stream.name}: {pair.mat.name}", None, None
-    data = read_member(stream, pair.mat)
-    original = pair.key[1].endswith("_0")
+def _load(pair: _3ddfa.Pair, model: basel.Basel | None) -> Any:
+    face = points = None
+    original = pair.key[-1].endswith("_0")
     shapes: dict[str, tuple[int, ...]] = {"Pose_Para": (7,), **(_WEIGHTS if model else {})}
     if original and not pair.extra and not model:
         shapes["pt2d"] = (2, 68)
-    arrays = load_mat(data, mat, shapes)
+    arrays = load_mat(pair.mat.read(), str(pair.mat), shapes)
     if arrays["Pose_Para"][6] <= 0:
         return Drop("scale not positive")
     if model:
         face = model.landmarks(arrays["Shape_Para"], arrays["Exp_Para"])
     if pair.extra:
-        member = read_member(stream, pair.extra)
-        points = load_mat(member, f"{stream.name}: {pair.extra.name}", {"pts_3d": (68, 2)})["pts_3d"]
+        points = load_mat(pair.extra.read(), str(pair.extra), {"pts_3d": (68, 2)})["pts_3d"]
     elif "pt2d" in arrays:
         points = arrays["pt2d"].T
-    photo = f"{stream.name}: {pair.photo.name}"
-    return _Loaded(pair, decode(read_member(stream, pair.photo), photo), arrays["Pose_Para"], points, face)
+    return _Loaded(pair, decode(pair.photo.read(), str(pair.photo)), arrays["Pose_Para"], points, face)
 
 
 def _label(loaded: list[_Loaded], options: Options) -> list[Outcome]:
     height, width = np.array([row.image.shape for row in loaded], np.float64).T
     poses = np.stack([row.pose for row in loaded])
     labels = _3ddfa.pose_to_labels(poses, width, height)
-    neutral = project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
-    landmarks = neutral.copy()
+    # a neutral face stands in for landmarks that are not known, to place the crop
+    landmarks = project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
     for i, row in enumerate(loaded):
         if row.face is not None:
             landmarks[i] = _model_landmarks(row, labels["quat"][i], height[i])
         if row.points is not None:
             landmarks[i, :, :2] = _3ddfa.points_from_matlab(row.points)
-    misfit = np.sqrt(((landmarks - neutral)[..., :2] ** 2).sum(axis=-1).mean(axis=-1)) / labels["pos_size"][:, 2]
     labels |= {"landmarks": landmarks, "face": np.ones(len(loaded))}
     labels["bbox"] = face_box(landmarks, labels["quat"], labels["pos_size"])
     images = [row.image for row in loaded]
-    for i, image in enumerate(images):  # nothing else contradicts a pose without landmarks
-        misfit[i] = misfit[i] if is_in_picture(labels["bbox"][i], image.shape) else np.inf
+    faults = contradictions(labels, images)
     crops, labels = cut(images, labels, labels["bbox"], options.size, options.margin)
-    return [_outcome(row, crops[i], {k: v[i] for k, v in labels.items()}, misfit[i]) for i, row in enumerate(loaded)]
+    return [_outcome(row, crops[i], {k: v[i] for k, v in labels.items()}, faults[i]) for i, row in enumerate(loaded)]
 
 
-def _outcome(row: _Loaded, crop: np.ndarray, labels: dict[str, np.ndarray], misfit: float) -> Outcome:
-    if misfit > MAX_MISFIT:
-        return Drop("landmarks contradict the pose", True, f"{row.pair.mat.name}: landmarks contradict the pose")
-    if row.points is None and row.face is None:  # what stood in for them has served to place the crop
+def _outcome(row: _Loaded, crop: np.ndarray, labels: dict[str, np.ndarray], fault: str) -> Outcome:
+    if fault:
+        return Drop("labels contradict each other", True, f"{row.pair.extra or row.pair.mat}: {fault}")
+    if row.points is None and row.face is None:
         del labels["landmarks"], labels["bbox"]
     elif row.face is None:
         labels["landmarks"] = labels["landmarks"][:, :2]

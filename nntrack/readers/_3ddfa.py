@@ -4,17 +4,17 @@ Files come from MATLAB: coordinates of pixels are 1-based (1 is the middle of th
 bottom of the image. What is said about positions and sizes was measured against real samples.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nntrack.geometry.landmarks import EYE_CORNERS
 from nntrack.geometry.rotations import aflw_angles_to_quat, quat_apply, quat_to_aflw_angles
 from nntrack.readers._format import Drop, Outcome
-from nntrack.readers.archive import Damaged, Member, list_zip
+from nntrack.readers.archive import Wanted, find
+from nntrack.readers.members import Damaged, Member
 
 CHUNK = 16  # pairs per task
 # From the face model's origin, inside the head, to the point between the eyes; head frame, head radii.
@@ -24,13 +24,12 @@ _MODEL_WIDTH, _RADIUS = 448.0, 1e5
 _HALF_PIXEL = 0.5
 
 _Length = float | np.ndarray
-_Members = dict[tuple[str, str], Member]  # by subset and name
 
 
 class Pair(NamedTuple):
-    """A photo and its .mat. key: subset and name. extra: a second .mat, or None."""
+    """A photo and its .mat. key: what tells it from others, its name last. extra: a second .mat, or None."""
 
-    key: tuple[str, str]
+    key: tuple[str, ...]
     photo: Member
     mat: Member
     extra: Member | None = None
@@ -79,56 +78,37 @@ def points_to_matlab(points: np.ndarray) -> np.ndarray:
 
 
 def read_chunk(
-    archive: Path,
-    pairs: Sequence[Pair | Drop],
-    load: Callable[[BinaryIO, Pair], Any],
-    label: Callable[[list[Any]], Iterable[Outcome]],
+    pairs: Sequence[Pair | Drop], load: Callable[[Pair], Any], label: Callable[[list[Any]], Iterable[Outcome]]
 ) -> list[Outcome]:
     """Outcomes of some pairs, in order: ``load`` reads one or says why not, ``label`` makes samples of all others.
 
     Labels are computed for a whole chunk, because NumPy spends more on a call than on one sample.
     """
-    with open(archive, "rb") as stream:
-        loaded = [pair if isinstance(pair, Drop) else _load(load, stream, pair) for pair in pairs]
+    loaded = [pair if isinstance(pair, Drop) else _load(load, pair) for pair in pairs]
     good = [entry for entry in loaded if not isinstance(entry, Drop)]
     labelled = iter(label(good) if good else ())
     return [entry if isinstance(entry, Drop) else next(labelled) for entry in loaded]
 
 
-def _load(load: Callable[[BinaryIO, Pair], Any], stream: BinaryIO, pair: Pair) -> Any:
+def _load(load: Callable[[Pair], Any], pair: Pair) -> Any:
     try:
-        return load(stream, pair)
+        return load(pair)
     except Damaged as error:
         return Drop("damaged", True, str(error))
 
 
-def find_pairs(archive: Path, pattern: re.Pattern[str], extra: re.Pattern[str] | None, expected: str) -> list[Any]:
-    """The photos of a zip with their .mat, as `Pair`s, and a `Drop` for each that lacks its other half, sorted by name.
+def find_pairs(archive: Path, photo: Wanted, mat: Wanted, extra: Wanted | None = None) -> list[Pair | Drop]:
+    """The photos of an archive with their .mat, and a `Drop` for each that lacks its other half, sorted by name.
 
-    pattern has the groups subset, name and kind (jpg or mat), ``extra`` subset and name. Raises ValueError if nothing
-    matches (``expected`` says what would) or the zip is not complete.
+    The groups of all patterns are the same: they tell the pairs apart. Raises as `archive.find`.
     """
-    photos: _Members = {}
-    mats: _Members = {}
-    extras: _Members = {}
-    first = None
-    for member in list_zip(archive):
-        first = first or member.name
-        if match := pattern.fullmatch(member.name):
-            (photos if match["kind"] == "jpg" else mats)[match["subset"], match["name"]] = member
-        elif extra is not None and (match := extra.fullmatch(member.name)):
-            extras[match["subset"], match["name"]] = member
-    if not photos and not mats:
-        begins = f"it begins with {first}" if first else "it is empty"
-        raise ValueError(f"{archive} is not the right archive: none of its members is called {expected}; {begins}")
-    return list(_match(archive, photos, mats, extras))
-
-
-def _match(archive: Path, photos: _Members, mats: _Members, extras: _Members) -> Iterator[Pair | Drop]:
+    photos, mats, *extras = find(archive, photo, mat, *((extra,) if extra else ()))
+    pairs: list[Pair | Drop] = []
     for key in sorted({*photos, *mats}):
         if key not in mats:
-            yield Drop("photo without .mat", True, f"{archive}: {photos[key].name} has no .mat beside it")
+            pairs.append(Drop("photo without .mat", True, f"{photos[key]} has no .mat beside it"))
         elif key not in photos:
-            yield Drop(".mat without photo", True, f"{archive}: {mats[key].name} has no photo beside it")
+            pairs.append(Drop(".mat without photo", True, f"{mats[key]} has no photo beside it"))
         else:
-            yield Pair(key, photos[key], mats[key], extras.get(key))
+            pairs.append(Pair(key, photos[key], mats[key], extras[0].get(key) if extras else None))
+    return pairs

@@ -1,44 +1,46 @@
-"""What readers share: options, the account of what was kept and dropped, .mat files and pictures, crops.
+"""What readers share: options, the account of what was kept and dropped, .mat files, images, crops, checks of labels.
 
 A reader is a module with ``read(archive, options, tally) -> Iterator[Sample]``, named as its row of `datasets`.
 """
 
 import csv
 import io
-import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from PIL import JpegImagePlugin, PngImagePlugin
 from scipy.io import loadmat
 
 from nntrack.data.images import decode_grey, warp
 from nntrack.data.sample import Sample, move_labels
 from nntrack.geometry import affine
-from nntrack.geometry.boxes import square_around
+from nntrack.geometry.boxes import face_box, square_around
+from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import quat_apply
 from nntrack.readers._parallel import Work, in_order
-from nntrack.readers.archive import Damaged
+from nntrack.readers.members import Damaged, Member
 
 _MESSAGES = 20  # of damaged members, kept for people to read
-_TAIL = 4096  # bytes in which the end marker must be found: some writers pad
-# OpenCV fills what a cut picture lacks with grey and says nothing: how JPEG and PNG begin, and how they end
-_ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # the segments of a JPEG that tell its size
-_BARE = {0x01, *range(0xD0, 0xD9)}  # those without a length
-LARGEST = 1 << 26  # px of one picture
+# How images begin: what reads their header, and how they end. OpenCV fills what a cut JPEG lacks with grey, silently.
+_FORMATS: dict[bytes, tuple[Any, bytes]] = {
+    b"\xff\xd8": (JpegImagePlugin.JpegImageFile, b"\xff\xd9"),
+    b"\x89P": (PngImagePlugin.PngImageFile, b"IEND"),
+}
+LARGEST = 1 << 26  # px of one image
 BEYOND = 1e9  # no number that is right is as large, whatever its unit
-_FACE = (8.0, 4.0)  # px, and sides of the picture: a box's side lies between
+# Landmarks this far (rms, head radii) from those of the neutral head in the same pose belong to another pose or face,
+# or have other axes: fitted photos stay below 0.2.
+MAX_MISFIT = 0.5
+_FACE = (8.0, 4.0)  # px, and sides of the image: a box's side lies between
 
 
 @dataclass(frozen=True)
 class Options:
-    """limit: at most so many samples. size, margin: of stored crops (px; share of the square about the face box).
+    """limit: at most so many samples. size, margin: of stored crops (px; fraction of the square about the face box).
 
     stride: every so manyth frame of a video. seed: of random crops. workers: processes; None means one per core.
     """
@@ -113,9 +115,9 @@ def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
 
 
 def load_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """The arrays named in ``shapes`` of a MATLAB file, as float64 in those shapes (Exp_Para is uint8 in places).
+    """The arrays named in ``shapes`` of a MATLAB file, as float64 (Exp_Para is uint8 in places); shapes without ones.
 
-    Raises `Damaged`, naming the member and the key, if one is missing, has other numbers of elements, or is not finite.
+    Raises `Damaged`, naming the member and the key, if one is missing, has another shape, or is not finite.
     """
     try:
         content = loadmat(io.BytesIO(data), variable_names=list(shapes))
@@ -127,7 +129,9 @@ def load_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> d
         if key not in content:
             raise Damaged(f"{name} lacks {key}")
         found = content[key]
-        if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or found.size != np.prod(shape):
+        # MATLAB has no vectors: (7,) is (1, 7) or (7, 1) there
+        fits = isinstance(found, np.ndarray) and tuple(n for n in found.shape if n != 1) == shape
+        if not fits or found.dtype.kind not in "fiu":
             kind = getattr(found, "dtype", type(found))
             raise Damaged(f"{name}: {key} is {kind} {np.shape(found)}, expected {shape}")
         with np.errstate(invalid="ignore"):  # a signalling NaN
@@ -138,42 +142,35 @@ def load_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> d
 
 
 def decode(data: bytes, name: str) -> np.ndarray:
-    """A grey picture (H, W); raises `Damaged`, naming the member, if it cannot be decoded or is cut short."""
-    if _ENDS.get(data[:2], b"") not in data[-_TAIL:]:
-        raise Damaged(f"{name} is cut short")
-    if data and data[:2] not in _ENDS:
+    """A grey image (H, W), whatever follows it; raises `Damaged`, naming the member, if it cannot be decoded whole."""
+    if not data:
+        raise Damaged(f"{name}: the image is empty")
+    reader, end = _FORMATS.get(data[:2], (None, b""))
+    if reader is None:
         raise Damaged(f"{name} cannot be decoded: it is neither JPEG nor PNG")
-    if (pixels := _pixels(data)) > LARGEST:
-        raise Damaged(f"{name} claims {pixels} px, and {LARGEST} is the most for a picture")
+    stream = io.BytesIO(data)
+    try:
+        width, height = reader(stream).size
+    except Exception as error:  # Pillow raises nearly anything on a damaged header
+        raise Damaged(f"{name} cannot be decoded: its header is damaged ({error})") from error
+    if width * height > LARGEST:
+        raise Damaged(f"{name} claims {width * height} px, and {LARGEST} is the most for an image")
+    if data.find(end, stream.tell()) < 0:  # behind the header, which may hold a preview with an end of its own
+        raise Damaged(f"{name} is cut short")
     try:
         return decode_grey(data)
-    except (ValueError, cv2.error) as error:  # the latter for a size that is beyond reason
+    except (ValueError, cv2.error) as error:
         raise Damaged(f"{name}: {error}") from error
 
 
-def _pixels(data: bytes) -> int:
-    """How many px a JPEG or PNG claims to have, 0 if it does not tell; walks the segments as libjpeg does."""
-    if data[:2] == b"\x89P":
-        width, height = struct.unpack(">2I", data[16:24].ljust(8, b"\0"))
-        return width * height
-    at = 2
-    while 0 <= (at := data.find(b"\xff", at)) < len(data) - 9:
-        if data[at + 1] in _FRAMES:
-            height, width = struct.unpack_from(">2H", data, at + 5)
-            return height * width
-        bare = data[at + 1] in _BARE or data[at + 1] in (0x00, 0xFF)
-        at += 1 if bare else 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return 0
-
-
-@contextmanager
-def table(path: Path) -> Iterator["csv.DictReader[str]"]:
-    """A CSV table, opened. Raises ValueError, naming it, where it is read and is none."""
+def table(member: Member) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Columns, and (line, row by column), of a CSV table. Raises ValueError, naming it, if it is none."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            yield csv.DictReader(stream)
+        reader = csv.DictReader(io.StringIO(member.read().decode("utf-8-sig"), newline=""))
+        rows = [(reader.line_num, row) for row in reader]
+        return list(reader.fieldnames or ()), rows
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a table: {error}") from error
+        raise ValueError(f"{member} is not a table: {error}") from error
 
 
 def project(points: np.ndarray, quat: np.ndarray, pos_size: np.ndarray) -> np.ndarray:
@@ -183,13 +180,39 @@ def project(points: np.ndarray, quat: np.ndarray, pos_size: np.ndarray) -> np.nd
     return posed
 
 
-def is_in_picture(box: np.ndarray, shape: tuple[int, ...]) -> bool:
-    """Whether a face of this box xyxy can be in a picture (height, width) and is mostly in it."""
+def is_in_image(box: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether a face of this box xyxy can be in an image (height, width) and is mostly in it."""
     sides, size = box[2:] - box[:2], np.array(shape[::-1])
     middle = (box[:2] + box[2:]) / 2
     return bool(
         sides.min() >= _FACE[0] and sides.max() <= _FACE[1] * size.max() and ((middle >= 0) & (middle <= size)).all()
     )
+
+
+def contradictions(labels: Mapping[str, np.ndarray], images: Sequence[np.ndarray]) -> list[str]:
+    """What cannot be right in the labels of n samples, in words; empty where nothing is.
+
+    Landmarks must be near those of a neutral face in the same pose, and the face's box must be in the image.
+
+    Args:
+        labels: quat (n, 4) and pos_size (n, 3); landmarks (n, 68, 2 or 3) and bbox (n, 4) if they are known.
+        images: n images (H, W) in whose frames the labels are.
+    """
+    neutral = project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
+    points = labels.get("landmarks", neutral)
+    square = ((points - neutral[..., : points.shape[-1]]) ** 2).sum(axis=-1).mean(axis=-1)
+    misfit = np.sqrt(square) / labels["pos_size"][:, 2]
+    boxes = labels.get("bbox", face_box(neutral, labels["quat"], labels["pos_size"]))
+    found = []
+    for image, box, far in zip(images, boxes, misfit, strict=True):
+        if not far <= MAX_MISFIT:
+            found.append("landmarks contradict the pose")
+        elif not is_in_image(box, image.shape):
+            size = f"{image.shape[1]}x{image.shape[0]} px"
+            found.append(f"the face's box {np.round(box).tolist()} is not in the image of {size}")
+        else:
+            found.append("")
+    return found
 
 
 def cut(

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from typing import Any, NamedTuple, cast
+from multiprocessing.context import BaseContext
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -65,7 +66,7 @@ def _by_processes(work: Work, context: Any, tasks: Sequence[Any], workers: int) 
     _process.update(work=work, context=context, slots=slots)  # a forked worker finds it there
     arguments = () if slots else (work, context)
     pending: deque[tuple[int, Future[Sequence[Any]]]] = deque()
-    pool = ProcessPoolExecutor(workers, method, _enter, arguments)
+    pool = _pool(workers, method, arguments)
     try:
         for number, task in enumerate(tasks):
             slot = number % in_flight
@@ -83,6 +84,15 @@ def _by_processes(work: Work, context: Any, tasks: Sequence[Any], workers: int) 
         cv2.setNumThreads(threads)
 
 
+def _pool(workers: int, method: BaseContext, arguments: tuple[Any, ...]) -> ProcessPoolExecutor:
+    """Processes that work. Raises OSError if the system has no room for what they talk through."""
+    try:
+        return ProcessPoolExecutor(workers, method, _enter, arguments)
+    except OSError as error:
+        hint = f"{error.strerror}, where worker processes keep their semaphores: free some room or make it writable"
+        raise OSError(error.errno, hint, "/dev/shm") from error
+
+
 def one_thread() -> threadpool_limits:
     """Let NumPy have no threads of its own from now on, or within this context.
 
@@ -90,25 +100,6 @@ def one_thread() -> threadpool_limits:
     Beside workers for all cores they are in the way, too: they wait spinning.
     """
     return threadpool_limits(1, "blas")
-
-
-def rehearse(work: Callable[..., object], *arguments: Any, seconds: float) -> str:
-    """How ``work(*arguments)`` ends in a process of its own: "" if it returns or raises, else what became of it."""
-    process = cast(Any, _start_method()).Process(target=_attempt, args=(work, *arguments), daemon=True)
-    with deaf():
-        process.start()
-    process.join(seconds)
-    if process.is_alive():
-        process.kill()
-        process.join()
-        return f"has not come to an end in {seconds:.0f} s"
-    return f"crashes (exit code {process.exitcode})" if process.exitcode else ""
-
-
-def _attempt(work: Callable[..., object], *arguments: Any) -> None:
-    end_with_parent()
-    with suppress(Exception):  # who asked will meet it again
-        work(*arguments)
 
 
 _process: dict[str, Any] = {}  # what a worker process works with
@@ -156,7 +147,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _start_method() -> multiprocessing.context.BaseContext:
+def _start_method() -> BaseContext:
     """Forking saves every worker its imports, but is only safe in a process without other threads."""
     methods = multiprocessing.get_all_start_methods()
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]

@@ -17,6 +17,7 @@ that. Nor is it told whether the camera's px count from pixels' corners or middl
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +29,21 @@ from nntrack.data.sample import Sample
 from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import rotmat_to_quat
-from nntrack.readers._format import BEYOND, Drop, Options, Outcome, Tally, chunks, collect, decode, project, table
-from nntrack.readers.archive import Damaged, Member, folder_files, list_zip, read_member
+from nntrack.readers._format import (
+    BEYOND,
+    Drop,
+    Options,
+    Outcome,
+    Tally,
+    chunks,
+    collect,
+    contradictions,
+    decode,
+    project,
+    table,
+)
+from nntrack.readers.archive import Wanted, find
+from nntrack.readers.members import Damaged, Member
 
 SIZE = (480, 640)  # px, of every photo
 BOXES = Path(DATASETS["biwi"].companion).name  # the user's face boxes, in the folder or beside the zip
@@ -39,30 +53,13 @@ BETWEEN_EYES = np.array([0.0, -35.0, -20.0])
 RADIUS = 100.0  # mm, whose projection is the size
 RECORDED_AGAIN = {"15": "03", "18": "05", "21": "02", "22": "07"}  # video: the earlier one of the same person
 _CHUNK = 8  # frames per task
+_Key = tuple[str, int]  # person and number of the frame
 _NEAREST, _FARTHEST = 100.0, 1e4  # mm from the camera: where nobody sits
 _NOT_ORTHOGONAL = 1e-2
-_MEMBER = re.compile(r"(?:.*/)?(?P<person>\d\d)/(?:frame_(?P<frame>\d+)_(?P<kind>rgb\.png|pose\.txt)|rgb\.cal)")
-
-
-class Place(NamedTuple):
-    """Where a file is: by itself, or a member of a zip."""
-
-    file: Path
-    member: Member | None = None
-
-    def __str__(self) -> str:
-        """What an error calls it."""
-        return f"{self.file}: {self.member.name}" if self.member else str(self.file)
-
-    def read(self) -> bytes:
-        """Its bytes; raises `Damaged` if they cannot be had."""
-        try:
-            if self.member is None:
-                return self.file.read_bytes()
-            with open(self.file, "rb") as stream:
-                return read_member(stream, self.member)
-        except OSError as error:
-            raise Damaged(f"{self} cannot be read: {error}") from error
+_FRAME = r"(?:.*/)?(?P<person>\d\d)/frame_(?P<frame>\d+)_"
+_PHOTO = Wanted(re.compile(_FRAME + r"rgb\.(?i:png)"), "hpdb/NN/frame_NNNNN_rgb.png")
+_POSE = Wanted(re.compile(_FRAME + r"pose\.(?i:txt)"), "hpdb/NN/frame_NNNNN_pose.txt")
+_CAMERA = Wanted(re.compile(r"(?:.*/)?(?P<person>\d\d)/rgb\.(?i:cal)"), "hpdb/NN/rgb.cal")
 
 
 class Camera(NamedTuple):
@@ -79,8 +76,8 @@ class Frame(NamedTuple):
 
     person: str
     number: int
-    photo: Place
-    pose: Place
+    photo: Member
+    pose: Member
     camera: Camera
     box: tuple[float, ...] | None
 
@@ -91,14 +88,28 @@ def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
     archive: a folder that holds ``hpdb/NN/...``, unpacked or in zips, or such a zip. Raises ValueError if it is
     another archive or the boxes cannot be read.
     """
-    videos = _find_videos(archive)
+    found = find(archive, _PHOTO, _POSE, _CAMERA)
+    # by person and number of the frame
+    photos, poses = ({(person, int(frame)): file for (person, frame), file in files.items()} for files in found[:2])
+    cameras = {person: file for (person,), file in found[2].items()}
     boxes = read_boxes((archive if archive.is_dir() else archive.parent) / BOXES)
-    named = {(person, number) for person, files in videos.items() for number, _ in files}
-    if boxes and not boxes.keys() & named:
+    frames = sorted({*photos, *poses})
+    if boxes and not boxes.keys() & {*frames}:
         raise ValueError(f"{BOXES} beside {archive} names no frame of it: expected the columns {','.join(COLUMNS)}")
-    tasks = [task for person in sorted(videos) for task in _video(archive, person, videos[person], boxes, options)]
+    tasks: list[Frame | Drop] = []
+    for person, keys in groupby(frames, lambda key: key[0]):
+        kept, thinned = _every(list(keys), options.stride)
+        tasks += thinned
+        try:
+            if person not in cameras:
+                raise Damaged(f"{archive}: the video {person} has no rgb.cal")
+            camera = parse_camera(_text(cameras[person]), str(cameras[person]))
+        except Damaged as error:
+            tasks.append(Drop("camera not known", True, str(error), len(kept)))
+            continue
+        tasks += [_task(key, photos.get(key), poses.get(key), camera, boxes.get(key)) for key in kept]
     tally.total = sum(task.count if isinstance(task, Drop) else 1 for task in tasks)
-    return collect(_read_chunk, archive, chunks(tasks, _CHUNK), options, tally)
+    return collect(_read_chunk, None, chunks(tasks, _CHUNK), options, tally)
 
 
 def parse_pose(text: str, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -123,18 +134,17 @@ def read_boxes(path: Path) -> dict[tuple[str, int], tuple[float, ...]]:
     if not path.exists():
         return {}
     boxes = {}
-    with table(path) as rows:
-        if not set(COLUMNS) <= set(rows.fieldnames or ()):
-            found = " ".join(",".join(rows.fieldnames or ()).split())
-            raise ValueError(f"{path} has the columns {found}, not {','.join(COLUMNS)}")
-        for row in rows:
-            try:
-                key, box = (f"{int(row['person']):02d}", int(row["frame"])), tuple(float(row[c]) for c in COLUMNS[2:])
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}, line {rows.line_num}: expected {','.join(COLUMNS)}") from error
-            if not all(abs(value) < BEYOND for value in box) or box[0] >= box[2] or box[1] >= box[3]:
-                raise ValueError(f"{path}, line {rows.line_num}: {box} is not a box x0,y0,x1,y1")
-            boxes[key] = box
+    columns, rows = table(Member(str(path), path.name))
+    if not set(COLUMNS) <= set(columns):
+        raise ValueError(f"{path} has the columns {' '.join(','.join(columns).split())}, not {','.join(COLUMNS)}")
+    for line, row in rows:
+        try:
+            key, box = (f"{int(row['person']):02d}", int(row["frame"])), tuple(float(row[c]) for c in COLUMNS[2:])
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}, line {line}: expected {','.join(COLUMNS)}") from error
+        if not all(abs(value) < BEYOND for value in box) or box[0] >= box[2] or box[1] >= box[3]:
+            raise ValueError(f"{path}, line {line}: {box} is not a box x0,y0,x1,y1")
+        boxes[key] = box
     return boxes
 
 
@@ -154,54 +164,24 @@ def pose_to_labels(rotation: np.ndarray, place: np.ndarray, camera: Camera) -> d
     }
 
 
-def _find_videos(archive: Path) -> dict[str, dict[tuple[int, str], Place]]:
-    """person -> (frame number, kind) -> file; the calibration has number -1. An unpacked file goes before a zip's."""
-    files = folder_files(archive) if archive.is_dir() else [archive]
-    zips = [path for path in files if path.suffix == ".zip" or not archive.is_dir()]
-    places = [(path.as_posix(), Place(path)) for path in files if path not in zips]
-    places += [(member.name, Place(path, member)) for path in zips for member in list_zip(path)]
-    videos: dict[str, dict[tuple[int, str], Place]] = {}
-    for name, place in places:
-        if match := _MEMBER.fullmatch(name):
-            kind = match["kind"] or "rgb.cal"
-            number = -1 if match["frame"] is None else int(match["frame"])
-            videos.setdefault(match["person"], {}).setdefault((number, kind), place)
-    if not any(kind == "rgb.png" for files in videos.values() for _, kind in files):
-        raise ValueError(f"{archive} is not this dataset: it has no hpdb/NN/frame_NNNNN_rgb.png, unpacked or in a zip")
-    return videos
+def _every(frames: list[_Key], stride: int) -> tuple[list[_Key], list[Drop]]:
+    """The frames of one video that are to be read, and an account of the others."""
+    kept = frames[::stride]
+    left = len(frames) - len(kept)
+    return kept, [Drop("neighbour of a kept frame", count=left)] if left else []
 
 
-def _video(
-    archive: Path,
-    person: str,
-    files: dict[tuple[int, str], Place],
-    boxes: dict[tuple[str, int], tuple[float, ...]],
-    options: Options,
-) -> Iterator[Frame | Drop]:
-    """The frames of one video that are to be read, in order, and why not the others."""
-    numbers = sorted({number for number, _ in files if number >= 0})
-    kept = numbers[:: options.stride]
-    if len(kept) < len(numbers):
-        yield Drop("neighbour of a kept frame", count=len(numbers) - len(kept))
-    try:
-        if (-1, "rgb.cal") not in files:
-            raise Damaged(f"{archive}: the video {person} has no rgb.cal")
-        calibration = files[-1, "rgb.cal"]
-        camera = parse_camera(_text(calibration), str(calibration))
-    except Damaged as error:
-        yield Drop("camera not known", True, str(error), len(kept))
-        return
-    for number in kept:
-        photo, pose = (files.get((number, kind)) for kind in ("rgb.png", "pose.txt"))
-        if photo is None:
-            yield Drop("pose without photo", True, f"{pose} has no photo beside it")
-        elif pose is None:
-            yield Drop("photo without pose", True, f"{photo} has no pose beside it")
-        else:
-            yield Frame(person, number, photo, pose, camera, boxes.get((person, number)))
+def _task(
+    key: _Key, photo: Member | None, pose: Member | None, camera: Camera, box: tuple[float, ...] | None
+) -> Frame | Drop:
+    if photo is None:
+        return Drop("pose without photo", True, f"{pose} has no photo beside it")
+    if pose is None:
+        return Drop("photo without pose", True, f"{photo} has no pose beside it")
+    return Frame(*key, photo, pose, camera, box)
 
 
-def _read_chunk(archive: Path, tasks: list[Frame | Drop]) -> list[Outcome]:
+def _read_chunk(_: None, tasks: list[Frame | Drop]) -> list[Outcome]:
     return [task if isinstance(task, Drop) else _read_frame(task) for task in tasks]
 
 
@@ -210,13 +190,14 @@ def _read_frame(frame: Frame) -> Outcome:
         labels = pose_to_labels(*parse_pose(_text(frame.pose), str(frame.pose)), frame.camera)
         image = decode(frame.photo.read(), str(frame.photo))
     except ValueError as error:
-        message = str(error) if isinstance(error, Damaged) else f"{frame.pose}: {error}"
-        return Drop("damaged", True, message)
+        return Drop("damaged", True, str(error) if isinstance(error, Damaged) else f"{frame.pose}: {error}")
     if image.shape != SIZE:
         message = f"{frame.photo} is {image.shape[1]}x{image.shape[0]} px, not {SIZE[1]}x{SIZE[0]}"
         return Drop("damaged", True, message)
     if frame.box is not None:
         labels["bbox"] = np.array(frame.box)
+    if fault := contradictions({name: value[None] for name, value in labels.items()}, [image])[0]:
+        return Drop("labels contradict each other", True, f"{frame.pose}: {fault}")
     # where nobody has annotated a box the window is about a neutral face in the same pose
     neutral = project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
     labels["roi"] = square_around(labels.get("bbox", face_box(neutral, labels["quat"], labels["pos_size"])))
@@ -225,8 +206,8 @@ def _read_frame(frame: Frame) -> Outcome:
     return Sample(image, name, RECORDED_AGAIN.get(frame.person, frame.person), labels, sequence=frame.person)
 
 
-def _text(place: Place) -> str:
-    return place.read().decode("ascii", "replace")
+def _text(file: Member) -> str:
+    return file.read().decode("ascii", "replace")
 
 
 def _numbers(text: str, name: str, counts: tuple[int | None, ...]) -> list[np.ndarray]:

@@ -11,7 +11,8 @@ from nntrack.data import hdf5
 from nntrack.data.datasets import DATASETS
 from nntrack.readers._format import Options, Tally
 from nntrack.readers._parallel import ProgressBar
-from nntrack.readers.archive import fingerprint
+from nntrack.readers.archive import locate
+from nntrack.readers.marks import fingerprint
 
 DRAWN = "none: drawn by the pipeline"  # not the terms of the original in whose layout it is
 _SHOWN = 5  # damaged members in an error
@@ -43,7 +44,7 @@ def convert(
     Raises FileNotFoundError if the archive is absent, ValueError if it is another archive or not complete, if more than
     ``max_bad_share`` of the samples are damaged, or if none is left.
     """
-    reader, archive, tally = find_reader(dataset), Path(archive), Tally()
+    reader, archive, tally = find_reader(dataset), locate(Path(archive)), Tally()
     attributes = {"reader": dataset, "archive": archive.name, "source": source}
     if use and not archive.exists():
         raise FileNotFoundError(

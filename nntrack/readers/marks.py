@@ -1,12 +1,16 @@
 """Marks: small committed files that stand for archives too large to hash, so that DVC sees when one changes."""
 
 import hashlib
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from nntrack.data.datasets import in_pipeline
+from nntrack.data.hdf5_files import is_hdf5
 from nntrack.files import write_text
-from nntrack.readers.archive import fingerprint
+from nntrack.readers.archive import folder_files, locate
+from nntrack.readers.members import list_zip
 
 SYNTHETIC = Path("data", "synthetic")  # where the pipeline puts the archives that it renders
 _COMPANIONS = {row.archive: row.companion for row in in_pipeline().values() if row.companion}
@@ -35,6 +39,32 @@ def is_synthesized(archive: Path) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == _content(archive)
 
 
+def fingerprint(path: str | os.PathLike[str]) -> dict[str, str | int]:
+    """What tells one archive from another at little cost: kind, members, bytes (unpacked), and a SHA-256 of the list.
+
+    zip: names, checksums and sizes from its directory. Folder: relative names and sizes of its files, and the
+    fingerprints of the zips in it. The order of members does not count; hidden files and marks are left out. HDF5: its
+    bytes, there being no list.
+    """
+    path = Path(path)
+    if is_hdf5(path):
+        return {"kind": "hdf5", "members": 1, "bytes": path.stat().st_size, "sha256": _digest(path)}
+    rows, total = [], 0
+    if path.is_dir():
+        for file in folder_files(path):
+            inner: dict[str, Any] = {"bytes": file.stat().st_size, "sha256": ""}
+            if file.suffix.lower() == ".zip":
+                inner = fingerprint(file)
+            rows.append(f"{file.relative_to(path).as_posix()}\0{inner['sha256']}\0{inner['bytes']}")
+            total += inner["bytes"]
+    else:
+        for member in list_zip(path):
+            rows.append(f"{member.name}\0{member.crc:08x}\0{member.size}")
+            total += member.size
+    digest = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
+    return {"kind": "folder" if path.is_dir() else "zip", "members": len(rows), "bytes": total, "sha256": digest}
+
+
 def write_marks(folder: str | Path, archives: Collection[str], unused: Collection[str] = ()) -> dict[str, str]:
     """Write the marks of all ``archives`` (names in ``folder``); returns what became of each.
 
@@ -45,7 +75,7 @@ def write_marks(folder: str | Path, archives: Collection[str], unused: Collectio
     missing = [
         name
         for name in archives
-        if name not in unused and not (folder / name).exists() and not _is_mark(mark_path(folder / name))
+        if name not in unused and not locate(folder / name).exists() and not _is_mark(mark_path(folder / name))
     ]
     if missing:
         raise FileNotFoundError(
@@ -62,19 +92,24 @@ def describe(outcome: Mapping[str, str]) -> str:
 
 
 def _content(archive: Path) -> str:
-    lines = [f"archive: {archive.name}", *(f"{key}: {value}" for key, value in fingerprint(archive).items())]
+    found = fingerprint(locate(archive))
+    lines = [f"archive: {archive.name}", *(f"{key}: {value}" for key, value in found.items())]
     companion = archive.parent / _COMPANIONS.get(archive.name, "")
     if companion.is_file():
-        with open(companion, "rb") as stream:
-            lines.append(f"{companion.name}: {hashlib.file_digest(stream, 'sha256').hexdigest()}")
+        lines.append(f"{companion.name}: {_digest(companion)}")
     return "\n".join(lines) + "\n"
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _mark(archive: Path, unused: bool) -> str:
     if unused:
         write_text(mark_path(archive), f"archive: {archive.name}\nnot used\n")
         return "not used"
-    if archive.exists():
+    if locate(archive).exists():
         write_mark(archive)
         return "marked"
     return "kept"

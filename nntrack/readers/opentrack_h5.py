@@ -7,8 +7,8 @@ entries tells. ``sequence_starts``: first rows of the photos or persons, and beh
 are taken as counted from pixels' corners. ``shapeparams`` weigh a face model that is not ours, and are left out. Where
 there are landmarks the house's box is made of them, as for other training sets.
 
-What is damaged is counted and named. But HDF5's library trusts a file's inner directory, and a forged one can hang it
-or end the process. So every file is first read through in a process of its own.
+What is damaged is counted and named. HDF5's library trusts a file's inner directory: one that was forged on purpose can
+hang it or end the process.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ import cv2
 import h5py
 import numpy as np
 
+from nntrack.data.hdf5_files import check_filters, is_hdf5, opened
 from nntrack.data.sample import Sample
 from nntrack.geometry.boxes import face_box
 from nntrack.geometry.landmarks import COUNT, EYE_CORNERS
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import normalize
-from nntrack.readers import _rigid
 from nntrack.readers._format import (
     LARGEST,
     Drop,
@@ -33,25 +33,19 @@ from nntrack.readers._format import (
     Tally,
     chunks,
     collect,
+    contradictions,
     cut,
     decode,
-    is_in_picture,
     project,
 )
-from nntrack.readers._parallel import rehearse
-from nntrack.readers.archive import Damaged, is_hdf5
+from nntrack.readers.members import Damaged
 
 IMAGES, STARTS, LANDMARKS = "images", "sequence_starts", "pt3d_68"
 NEEDED = {"quats": (4,), "coords": (3,)}
 OPTIONAL = {"rois": (4,), LANDMARKS: (COUNT, 3)}
-# Landmarks this far (rms, head radii) from those of the neutral head in the same pose belong to another pose or face,
-# or have other axes.
-MAX_MISFIT = 0.5
 _CHUNK = 32  # samples per task
 _UNIT = 0.05  # a quaternion's length may be off by: some are stored in 16 bits
 _BEYOND = 1e6  # px
-PATIENCE = 60.0  # s, to read a file, and more
-_SLOWEST = 1 << 22  # bytes per second
 
 
 class _Context(NamedTuple):
@@ -78,27 +72,15 @@ def read(archive: Path, options: Options, tally: Tally, rows: Sequence[int] | No
 def _look(archive: Path, options: Options) -> _Context:
     if not is_hdf5(archive):
         raise ValueError(f"{archive} is not an HDF5 file")
-    if ending := rehearse(_read_through, archive, seconds=PATIENCE + archive.stat().st_size / _SLOWEST):
-        raise ValueError(f"{archive} is not a complete HDF5 file: what reads it {ending}")
     try:
-        with h5py.File(archive, "r") as file:
+        with opened(archive, "a complete HDF5 file") as file:
+            check_filters(file, archive)
             return _check(file, archive, options)
-    except Damaged:
+    except (Damaged, OSError):
         raise
-    # on a damaged file h5py raises nearly anything
-    except Exception as error:
-        raise ValueError(f"{archive} is not a complete HDF5 file: {error}") from error
-
-
-def _read_through(archive: Path) -> None:
-    """Whatever the readers below will ask the library for."""
-    with h5py.File(archive, "r") as file:
-        context = _check(file, archive, Options())
-        for rows in chunks(range(len(context.groups)), _CHUNK):
-            for name in context.fields:
-                file[name][rows[0] : rows[-1] + 1]
-            for row in rows:
-                file[IMAGES][row]
+    except Exception as error:  # h5py raises nearly anything on a damaged file
+        known = str(error).startswith(str(archive))
+        raise ValueError(str(error) if known else f"{archive} is not a complete HDF5 file: {error}") from error
 
 
 def _check(file: h5py.File, archive: Path, options: Options) -> _Context:
@@ -157,14 +139,15 @@ def _groups(file: h5py.File, archive: Path, count: int) -> np.ndarray:
 
 def _read_chunk(context: _Context, rows: Sequence[int]) -> list[Outcome]:
     try:
-        with h5py.File(context.archive, "r") as file:
+        with opened(context.archive) as file:
             labels = {name: file[name][rows[0] : rows[-1] + 1].astype(np.float64) for name in context.fields}
             return [
                 _read_row(context, row, file[IMAGES], {name: value[i] for name, value in labels.items()})
                 for i, row in enumerate(rows)
             ]
-    # as above
-    except Exception as error:
+    except OSError:
+        raise
+    except Exception as error:  # as above
         message = f"{context.archive}: samples {rows[0]} to {rows[-1]} cannot be read: {error}"
         return [Drop("damaged", True, message, len(rows))]
 
@@ -174,13 +157,13 @@ def _read_row(context: _Context, row: int, pictures: h5py.Dataset, values: dict[
     try:
         labels = _to_labels(values, name)
         image = decode(pictures[row].tobytes(), name) if context.encoded else _grey(pictures[row])
-        box = labels.get("bbox", face_box(_neutral(labels), labels["quat"], labels["pos_size"]))
-        if not is_in_picture(box, image.shape):
-            size = f"{image.shape[1]}x{image.shape[0]} px"
-            raise Damaged(f"{name}: the face's box {np.round(box).tolist()} is not in the picture of {size}")
     except Damaged as error:
         return Drop("damaged", True, str(error))
     batch = {key: np.asarray(value)[None] for key, value in labels.items()}
+    if fault := contradictions(batch, [image])[0]:
+        return Drop("labels contradict each other", True, f"{name}: {fault}")
+    neutral = project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
+    box = labels.get("bbox", face_box(neutral, labels["quat"], labels["pos_size"]))
     crops, batch = cut([image], batch, box[None], context.options.size, context.options.margin)
     labels, stem = {key: value[0] for key, value in batch.items()}, context.archive.stem
     return Sample(crops[0], f"{stem}/{row:06d}", f"{stem}/{context.groups[row]:06d}", labels)
@@ -196,19 +179,12 @@ def _to_labels(values: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray
     if LANDMARKS in values:
         points = values[LANDMARKS] if values[LANDMARKS].shape[1] == 3 else values[LANDMARKS].T
         points = points - [0, 0, points[EYE_CORNERS, 2].mean()]
-        if _rigid.rms(points, _neutral(labels)) > MAX_MISFIT * labels["pos_size"][2]:
-            raise Damaged(f"{name}: landmarks contradict the pose")
         labels |= {"landmarks": points, "bbox": face_box(points, labels["quat"], labels["pos_size"])}
     elif "rois" in values:
         labels["bbox"] = values["rois"]
     return labels
 
 
-def _neutral(labels: dict[str, np.ndarray]) -> np.ndarray:
-    """A neutral face's landmarks (68, 3), px, in the sample's pose."""
-    return project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
-
-
-def _grey(picture: np.ndarray) -> np.ndarray:
-    colour = picture.shape[2:] == (3,)
-    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) if colour else picture.reshape(picture.shape[:2])
+def _grey(image: np.ndarray) -> np.ndarray:
+    colour = image.shape[2:] == (3,)
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if colour else image.reshape(image.shape[:2])

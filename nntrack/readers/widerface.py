@@ -5,7 +5,7 @@ Windows are 4:3, like the tracker's frames, and stored at the localizer's size. 
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,14 +16,22 @@ from nntrack.data.images import warp
 from nntrack.data.sample import Sample
 from nntrack.geometry import affine
 from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, decode
-from nntrack.readers.archive import Damaged, Member, list_zip, read_member
+from nntrack.readers.archive import Wanted, find
+from nntrack.readers.members import Damaged, Member
 
 SUBSETS = ("train", "val")
-FACE_SHARE = (0.10, 0.33)  # width of the face / width of its window
+FACE_FRACTION = (0.10, 0.33)  # width of the face / width of its window
 ASPECT = 4 / 3
 MIN_WINDOW = 144.0  # px, width: half the localizer's, less would be mostly blur
 CLEARANCE = 0.15  # of the face's size, between the face and the window without it
 _CHUNK = 8
+_ROW = re.compile(r"(-?\d+\s+){9}-?\d+")  # of a list: a face
+# Each zip counts as a folder of its name, so that one that was packed without its top folder is understood, too.
+_PHOTO = Wanted(
+    re.compile(r"(?:.*/)?(?i:WIDER_)?((?i:train|val))/(?:.*/)?(\d+--[^/]+/[^/]+)\.(?i:jpe?g|png)"),
+    "WIDER_<train or val>/images/<event>/*.jpg",
+)
+_LIST = Wanted(re.compile(r"(?:.*/)?wider_face_(train|val)_bbx_gt\.(?i:txt)"), "wider_face_<train or val>_bbx_gt.txt")
 _FRAME = np.array([0.0, 0.0, LOCALIZER_SIZE[1], LOCALIZER_SIZE[0]])
 
 
@@ -33,17 +41,15 @@ class Photo(NamedTuple):
     name: str
     subset: str
     box: tuple[float, float, float, float]
-    archive: Path
     member: Member
 
 
 def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
-    """Pairs of windows, the one with the face first. Raises ValueError or FileNotFoundError, naming what is wrong."""
-    if not archive.is_dir():
-        raise ValueError(f"{archive} is not a folder with WIDER_train.zip, WIDER_val.zip and wider_face_split.zip")
-    tasks = [task for subset in SUBSETS for task in _list_photos(archive, subset)]
-    if not any(isinstance(task, Photo) for task in tasks):
-        raise ValueError(f"{archive} holds none of the photos with one face that its lists name")
+    """Pairs of windows, the one with the face first. Raises ValueError, naming what is wrong or missing."""
+    photos, lists = find(archive, _PHOTO, _LIST)
+    members = {f"{subset.lower()}/{stem}": member for (subset, stem), member in photos.items()}
+    texts = {subset.lower(): member for (subset,), member in lists.items()}
+    tasks = [task for subset in SUBSETS for task in _list_photos(archive, subset, texts, members)]
     tally.total = sum(2 if isinstance(task, Photo) else task.count for task in tasks)
     return collect(_read_photos, options.seed, chunks(tasks, _CHUNK), options, tally)
 
@@ -51,16 +57,22 @@ def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
 def parse_list(text: str, origin: str) -> dict[str, list[list[int]]]:
     """The rows (x1, y1, w, h, blur, expression, illumination, invalid, occlusion, pose) of each photo's faces.
 
-    A photo without a face comes with one row of zeros, be its count 0 or 1. Raises ValueError, naming the line.
+    A photo without a face comes with one row of zeros, be its count 0 or 1, or with a count of 0 alone. Raises
+    ValueError, naming the line.
     """
-    lines = [line.strip() for line in text.splitlines()]
-    photos, at = {}, 0
+    lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines()]
+    photos: dict[str, list[list[int]]] = {}
+    at = 0
     while at < len(lines):
         if not lines[at]:
             at += 1
             continue
         try:
-            name, count = lines[at], int(lines[at + 1])
+            name, count = lines[at].replace("\\", "/"), int(lines[at + 1])
+            if not count and not _ROW.fullmatch("".join(lines[at + 2 : at + 3])):
+                photos[name] = []
+                at += 2
+                continue
             rows = [[int(n) for n in line.split()] for line in lines[at + 2 : at + 2 + max(1, count)]]
         except (ValueError, IndexError) as error:
             raise ValueError(f"{origin}, line {at + 1}: expected a photo, a count, and a row per face") from error
@@ -71,43 +83,32 @@ def parse_list(text: str, origin: str) -> dict[str, list[list[int]]]:
     return photos
 
 
-def _list_photos(folder: Path, subset: str) -> list[Photo | Drop]:
-    archive = folder / f"WIDER_{subset}.zip"
-    members = {member.name: member for member in list_zip(_need(archive)) if member.name.endswith(".jpg")}
-    members = {re.sub(r"^.*?/images/", "", name): member for name, member in members.items()}
-    if not members:
-        raise ValueError(f"{archive} is not the right archive: no member is called WIDER_{subset}/images/<event>/*.jpg")
+def _list_photos(
+    archive: Path, subset: str, lists: Mapping[str, Member], members: Mapping[str, Member]
+) -> list[Photo | Drop]:
+    """What is to be read of a subset; raises ValueError if its list or all of its photos are missing."""
+    if subset not in lists:
+        raise ValueError(f"{archive} lacks a part: nothing in it is called wider_face_{subset}_bbx_gt.txt")
+    text = lists[subset].read().decode("utf-8", "replace")
     tasks: list[Photo | Drop] = []
-    for name, rows in sorted(_read_list(folder, subset).items()):
+    for name, rows in sorted(parse_list(text, str(lists[subset])).items()):
         if len(rows) != 1:
             tasks.append(Drop("not exactly one face"))
             continue
         x, y, width, height, *_, invalid, _, _ = rows[0]
+        member = members.get(f"{subset}/{name.rpartition('.')[0]}")
         if invalid or width <= 0 or height <= 0:
             tasks.append(Drop("face flagged invalid, or its box empty"))
-        elif name not in members:
+        elif member is None:
             tasks.append(Drop("photo not in the archive"))
         else:
-            box = (float(x), float(y), float(x + width), float(y + height))
-            tasks.append(Photo(f"{subset}/{name}", subset, box, archive, members[name]))
+            tasks.append(Photo(f"{subset}/{name}", subset, (x, y, x + width, y + height), member))
+    if not any(isinstance(task, Photo) for task in tasks):
+        raise ValueError(
+            f"{archive} lacks a part: of the photos in wider_face_{subset}_bbx_gt.txt with one face it holds none,"
+            f" WIDER_{subset}/images/<event>/*.jpg"
+        )
     return tasks
-
-
-def _read_list(folder: Path, subset: str) -> dict[str, list[list[int]]]:
-    archive = _need(folder / "wider_face_split.zip")
-    name = f"wider_face_{subset}_bbx_gt.txt"
-    for member in list_zip(archive):
-        if member.name.rpartition("/")[2] == name:
-            with open(archive, "rb") as stream:
-                text = read_member(stream, member).decode("utf-8", "replace")
-            return parse_list(text, f"{archive}: {member.name}")
-    raise ValueError(f"{archive} is not the right archive: no member is called {name}")
-
-
-def _need(path: Path) -> Path:
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: the dataset is three zips, and all must be in one folder")
-    return path
 
 
 def _read_photos(seed: int, photos: list[Photo | Drop]) -> list[Outcome]:
@@ -116,15 +117,16 @@ def _read_photos(seed: int, photos: list[Photo | Drop]) -> list[Outcome]:
 
 def _windows(seed: int, photo: Photo) -> list[Outcome]:
     try:
-        with open(photo.archive, "rb") as stream:
-            image = decode(read_member(stream, photo.member), f"{photo.archive}: {photo.member.name}")
+        image = decode(photo.member.read(), str(photo.member))
     except Damaged as error:
         return [Drop("damaged", True, str(error), 2)]
     height, width = image.shape
-    box = np.clip(photo.box, 0, [width, height, width, height])
-    if (box[2:] - box[:2]).min() < 1:
-        message = f"{photo.archive}: {photo.member.name}: its face lies outside the picture"
-        return [Drop("face outside the picture", True, message, 2)]
+    whole = np.array(photo.box, np.float64)
+    box = np.clip(whole, 0, [width, height, width, height])
+    sides = box[2:] - box[:2]
+    if (sides < np.maximum(1, (whole[2:] - whole[:2]) / 2)).any():
+        message = f"{photo.member}: its face {photo.box} lies outside the image of {width}x{height} px"
+        return [Drop("face outside the image", True, message, 2)]
     # each photo draws on its own, whatever came before it
     key = int.from_bytes(hashlib.sha256(photo.name.encode()).digest()[:8])
     rng = np.random.default_rng([seed, key])
@@ -140,9 +142,9 @@ def _windows(seed: int, photo: Photo) -> list[Outcome]:
 def _window_with(box: np.ndarray, width: int, height: int, rng: np.random.Generator) -> np.ndarray | Drop:
     """A window xyxy inside the photo that holds the whole face, in which the face has a random size and place."""
     face_width, face_height = box[2:] - box[:2]
-    least = max(face_width / FACE_SHARE[1], face_height * ASPECT, MIN_WINDOW)
-    most = min(face_width / FACE_SHARE[0], width, height * ASPECT)
-    if least > face_width / FACE_SHARE[0]:
+    least = max(face_width / FACE_FRACTION[1], face_height * ASPECT, MIN_WINDOW)
+    most = min(face_width / FACE_FRACTION[0], width, height * ASPECT)
+    if least > face_width / FACE_FRACTION[0]:
         return Drop("face too small", count=2)
     if least > most:
         return Drop("no room for a window around the face", count=2)
@@ -172,6 +174,6 @@ def _cut(photo: Photo, image: np.ndarray, window: np.ndarray, box: np.ndarray | 
     labels = {"roi": _FRAME, "face": np.array(box is not None, np.float64)}
     if box is not None:
         labels["bbox"] = affine.move_box(matrix, box)
-    picture = warp(image, matrix, LOCALIZER_SIZE)
+    window_image = warp(image, matrix, LOCALIZER_SIZE)
     side = "face" if box is not None else "none"
-    return Sample(picture, f"{photo.name}#{side}", photo.name, labels, subset=photo.subset)
+    return Sample(window_image, f"{photo.name}#{side}", photo.name, labels, subset=photo.subset)

@@ -4,9 +4,10 @@ The pose is that of a rigid, robust fit of the neutral head to the landmarks. Fr
 jump, or lie outside the picture are left out, and of the others every ``stride``-th is kept.
 """
 
+import errno
 import math
 import os
-import tempfile
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,55 +22,51 @@ from nntrack.geometry.boxes import face_box
 from nntrack.geometry.landmarks import COUNT, EYE_CORNERS
 from nntrack.readers import _rigid
 from nntrack.readers._format import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, table
-from nntrack.readers.archive import SWOLLEN, Damaged, Member, copy_member, folder_files, list_zip
+from nntrack.readers.archive import Wanted, find
+from nntrack.readers.members import SWOLLEN, Damaged, Member
 
-TABLES = ("youtube_faces_with_keypoints_full.csv", "youtube_faces_with_keypoints_large.csv")
 # What a plausible fit keeps within, head radii (100 mm). People differ by 0.05 from the neutral head and an open mouth
 # moves a third of the landmarks by 0.3, so these bounds cut off what is no face.
 MAX_MISFIT = 0.30  # rms, from the neutral head
 MAX_CHANGE = 0.20  # rms, from the median shape of the video
 MAX_JUMP = 0.35  # rms, from the nearer of the two neighbouring frames
 MAX_OUTSIDE = 0.5  # of any landmark outside the picture
-_IN_MEMORY = 1 << 24  # bytes: larger videos are unpacked to a temporary file
+_STEM = "youtube_faces_with_keypoints_"
+_TABLE = Wanted(re.compile(rf"(?:.*/)?({_STEM}(?:full|large))\.(?i:csv)"), f"{_STEM}full.csv or {_STEM}large.csv")
+_VIDEO = Wanted(re.compile(r"(?:.*/)?([^/]+)\.(?i:npz)"), "<videoID>.npz")
 
 
 class Video(NamedTuple):
-    """One .npz: a file, or a member of a zip. frames: as the table has it, 1 where it does not say."""
+    """One .npz. frames: as the table has it, 1 where it does not say."""
 
     name: str
     person: str
     frames: int
-    file: Path
-    member: Member | None
+    file: Member
 
 
 def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
-    """Training crops, grouped by person. Raises ValueError if the folder lacks the table or holds no video."""
-    rows = _read_tables(archive)
-    found = _find_videos(archive)
+    """Training crops, grouped by person. Raises ValueError if the archive lacks the table or holds no video."""
+    tables, videos = find(archive, _TABLE, _VIDEO)
+    rows = {name: row for file in tables.values() for name, row in _read_table(file).items()}
     tasks: list[Video | Drop] = []
     for name, (person, frames) in sorted(rows.items()):
-        if name not in found:
-            tasks.append(Drop("video not in the archive", count=frames))
+        if (name,) in videos:
+            tasks.append(Video(name, person, frames, videos[name,]))
         else:
-            tasks.append(Video(name, person, frames, *found[name]))
-    tasks += [Drop("video not in the table") for name in found if name not in rows]
+            tasks.append(Drop("video not in the archive", count=frames))
+    tasks += [Drop("video not in the table") for (name,) in videos if name not in rows]
     tally.total = sum(task.frames if isinstance(task, Video) else task.count for task in tasks)
     return collect(_read_video, options, tasks, options, tally)
 
 
-def _read_tables(folder: Path) -> dict[str, tuple[str, int]]:
+def _read_table(file: Member) -> dict[str, tuple[str, int]]:
     """videoID -> person, number of frames. Columns that vary between releases are not relied on."""
-    tables = [path for path in folder_files(folder) if path.name in TABLES] if folder.is_dir() else []
-    if not tables:
-        raise ValueError(f"{folder} is not the folder of this dataset: it holds no {' nor '.join(TABLES)}")
     rows = {}
-    for path in tables:
-        with table(path) as found:
-            for row in found:
-                if not row.get("videoID") or not row.get("personName"):
-                    raise ValueError(f"{path} has a row without videoID or personName: {row}")
-                rows[row["videoID"]] = row["personName"], _count(row.get("videoDuration"))
+    for line, row in table(file)[1]:
+        if not row.get("videoID") or not row.get("personName"):
+            raise ValueError(f"{file}, line {line} has no videoID or no personName: {row}")
+        rows[row["videoID"]] = row["personName"], _count(row.get("videoDuration"))
     return rows
 
 
@@ -81,68 +78,55 @@ def _count(text: str | None) -> int:
     return int(number) if 1 <= number < BEYOND else 1
 
 
-def _find_videos(folder: Path) -> dict[str, tuple[Path, Member | None]]:
-    """videoID -> where it is; an unpacked file goes before a zip's member."""
-    files = folder_files(folder)
-    found: dict[str, tuple[Path, Member | None]] = {}
-    for path in files:
-        if path.suffix == ".npz":
-            found.setdefault(path.stem, (path, None))
-    for path in files:
-        if path.suffix == ".zip":
-            for member in list_zip(path):
-                stem, _, suffix = member.name.rpartition("/")[2].rpartition(".")
-                if suffix == "npz" and not stem.startswith("."):
-                    found.setdefault(stem, (path, member))
-    if not found:
-        raise ValueError(f"{folder} holds no video: neither a zip with .npz files nor such files, unpacked")
-    return found
-
-
 def _read_video(options: Options, video: Video | Drop) -> list[Outcome]:
     if isinstance(video, Drop):
         return [video]
     try:
         with ExitStack() as stack:
-            arrays = _Arrays(stack, video)
+            arrays = _Arrays(stack, video.file)
             landmarks = arrays.landmarks()
-            verdicts = judge(landmarks, arrays.size)
+            faults = judge(landmarks, arrays.size)
             frames = range(0, len(landmarks), options.stride)
-            good = [i for i in frames if verdicts[i] is None]
+            good = [i for i in frames if faults[i] is None]
             images = arrays.grey(good)
     except Damaged as error:
         return [Drop("damaged", True, str(error), video.frames)]
     samples = iter(_label(video, options, good, landmarks[good], images) if good else ())
-    outcomes = [verdicts[i] or next(samples) for i in frames]
+    outcomes = [faults[i] or next(samples) for i in frames]
     thinned = len(landmarks) - len(frames)
     return [*outcomes, Drop("neighbour of a kept frame", count=thinned)] if thinned else outcomes
 
 
 def judge(landmarks: np.ndarray, size: tuple[int, int]) -> list[Drop | None]:
-    """What is wrong with each frame of landmarks (n, 68, 3); None if nothing. size: (height, width), px."""
-    verdicts: list[Drop | None] = [None] * len(landmarks)
-    finite = (np.abs(landmarks) < BEYOND).all(axis=(1, 2))
-    known = np.flatnonzero(finite)
-    for i in np.flatnonzero(~finite):
-        verdicts[i] = Drop("landmarks not finite", True)
+    """What is wrong with each frame of landmarks (n, 68, 3); None if nothing. size: (height, width), px.
+
+    Of several faults of a frame the first in this order is told: not finite, no face, outside, unlike, jump.
+    """
+    faults: list[Drop | None] = [Drop("landmarks not finite", True)] * len(landmarks)
+    known = np.flatnonzero((np.abs(landmarks) < BEYOND).all(axis=(1, 2)))  # (k,): rows of frames
     if not len(known):
-        return verdicts
+        return faults
     points = landmarks[known]
     head = _rigid.fit(points)
     radius = head.pos_size[:, 2]
-    step = _rigid.rms(points[1:], points[:-1])  # (n - 1,) px
-    step = np.concatenate([[np.inf], np.where(np.diff(known) == 1, step, np.inf), [np.inf]])
-    jump = np.minimum(step[1:], step[:-1]) / radius
-    beyond = np.maximum(-points[..., :2], points[..., :2] - np.array(size[::-1])).max(axis=(1, 2)) / radius
-    for bad, reason in (
-        (head.misfit > MAX_MISFIT, "landmarks make no face"),
-        (beyond > MAX_OUTSIDE, "landmarks outside the picture"),
-        (_rigid.rms(head.shape, np.median(head.shape, axis=0)) > MAX_CHANGE, "shape unlike the rest of the video"),
-        (np.isfinite(jump) & (jump > MAX_JUMP), "landmarks jump"),
-    ):
-        for i in known[bad]:
-            verdicts[i] = verdicts[i] or Drop(reason)
-    return verdicts
+    outside = np.maximum(-points[..., :2], points[..., :2] - np.array(size[::-1])).max(axis=(1, 2))
+    checks = {
+        "landmarks make no face": head.misfit > MAX_MISFIT,
+        "landmarks outside the image": outside > MAX_OUTSIDE * radius,
+        "shape unlike the rest of the video": _rigid.rms(head.shape, np.median(head.shape, axis=0)) > MAX_CHANGE,
+        "landmarks jump": _jumps(points, known) > MAX_JUMP * radius,
+    }
+    for i, row in enumerate(known):
+        faults[row] = next((Drop(reason) for reason, bad in checks.items() if bad[i]), None)
+    return faults
+
+
+def _jumps(points: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Distance (k,) of landmarks (k, 68, 3) from those of the nearer neighbouring frame, rms px; 0 if there is none."""
+    step = _rigid.rms(points[1:], points[:-1])  # (k - 1,)
+    step = np.where(np.diff(frames) == 1, step, np.inf)
+    nearer = np.minimum(np.append(step, np.inf), np.insert(step, 0, np.inf))
+    return np.where(np.isfinite(nearer), nearer, 0)
 
 
 def _label(
@@ -162,19 +146,15 @@ def _label(
 class _Arrays:
     """The arrays of one .npz; pictures are read row by row or frame by frame, never all at once."""
 
-    def __init__(self, stack: ExitStack, video: Video) -> None:
+    def __init__(self, stack: ExitStack, file: Member) -> None:
         self._stack = stack
-        self.name = f"{video.file}: {video.member.name}" if video.member else str(video.file)
-        stream: IO[bytes] = stack.enter_context(open(video.file, "rb"))
-        if video.member:
-            unpacked = stack.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
-            copy_member(stream, video.member, unpacked)
-            stream = unpacked
+        self.name = str(file)
+        stream = stack.enter_context(file.open())
         room = SWOLLEN * stream.seek(0, os.SEEK_END)
         try:
             self._zip = stack.enter_context(zipfile.ZipFile(stream))
-        # zipfile raises nearly anything on a forged file
-        except Exception as error:
+        except Exception as error:  # zipfile raises nearly anything on a forged file
+            _raise_if_io(error, self.name)
             raise Damaged(f"{self.name} is not a complete .npz file") from error
         self._pictures, shape, self._fortran, dtype = self._open("colorImages")
         if len(shape) != 4 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
@@ -221,16 +201,22 @@ class _Arrays:
             return stream, *read(stream)
         except KeyError as error:
             raise Damaged(f"{self.name} lacks {key}") from error
-        # as above, and NumPy parses the header as Python
-        except Exception as error:
+        except Exception as error:  # as above, and NumPy parses the header as Python
+            _raise_if_io(error, self.name)
             raise Damaged(f"{self.name}: {key} cannot be read: {error}") from error
 
     def _take(self, stream: IO[bytes], count: int) -> bytes:
         try:
             data = stream.read(count)
-        # zlib's error has no better base
-        except Exception as error:
+        except Exception as error:  # as above
+            _raise_if_io(error, self.name)
             raise Damaged(f"{self.name} is damaged: {error}") from error
         if len(data) != count:
             raise Damaged(f"{self.name} ends early")
         return data
+
+
+def _raise_if_io(error: Exception, name: str) -> None:
+    """Let an error of the system be told as that: the file need not be damaged for it."""
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        raise OSError(error.errno, error.strerror, error.filename or name) from error

@@ -10,19 +10,11 @@ from scipy.spatial.transform import Rotation
 from nntrack.geometry.boxes import square_around
 from nntrack.geometry.rotations import geodesic_distance, quat_to_aflw_angles
 from nntrack.readers import biwi
-from nntrack.readers._format import Options, Tally
-from nntrack.readers.archive import Damaged
+from nntrack.readers.members import Damaged
 from tests import archives
+from tests.reading import ONE, read
 
-ONE = Options(workers=1)
 TURN = Rotation.from_rotvec([0.02, -0.01, 0.005])
-
-
-def read(archive, options=ONE):
-    tally = Tally()
-    samples = list(biwi.read(archive, options, tally))
-    assert tally.kept == len(samples)
-    return samples, tally
 
 
 class TestPose:
@@ -68,7 +60,7 @@ class TestArchive:
     @pytest.mark.parametrize("kind", ["folder", "zip", "zip in a folder", "another top folder"])
     def test_every_form_gives_the_same(self, kind, tmp_path):
         archive = archives.biwi(np.random.default_rng(4), top="faces_0/" if kind.startswith("another") else "hpdb/")
-        expected, _ = read(archives.biwi(np.random.default_rng(4)).write(tmp_path / "expected.zip"))
+        expected, _ = read(biwi, archives.biwi(np.random.default_rng(4)).write(tmp_path / "expected.zip"))
         path = tmp_path / "BIWI"
         if kind == "folder":
             for name, data in archive.contents.items():
@@ -77,7 +69,7 @@ class TestArchive:
         else:
             archive.write(path / "hpdb.zip")
             path = path / "hpdb.zip" if kind == "zip" else path
-        samples, tally = read(path)
+        samples, tally = read(biwi, path)
         assert [s.name for s in samples] == [s.name for s in expected] and tally.seen == tally.total == 12
         for one, other in zip(samples, expected, strict=True):
             np.testing.assert_array_equal(one.image, other.image)
@@ -85,19 +77,19 @@ class TestArchive:
 
     def test_who_was_recorded_twice_is_one_person(self, tmp_path, rng):
         archive = archives.biwi(rng, persons=("07", "08", "22"), frames=1)
-        samples, _ = read(archive.write(tmp_path / "b.zip"))
+        samples, _ = read(biwi, archive.write(tmp_path / "b.zip"))
         assert [(s.sequence, s.group) for s in samples] == [("07", "07"), ("08", "08"), ("22", "07")]
 
     def test_a_stride_keeps_every_so_manyth_frame_of_a_video(self, tmp_path, rng):
         samples, tally = read(
-            archives.biwi(rng, frames=5).write(tmp_path / "b.zip"), dataclasses.replace(ONE, stride=3)
+            biwi, archives.biwi(rng, frames=5).write(tmp_path / "b.zip"), dataclasses.replace(ONE, stride=3)
         )
         assert [s.name[-1] for s in samples] == ["3", "6"] * 2
         assert tally.dropped == {"neighbour of a kept frame": 6} and tally.seen == tally.total and not tally.bad
 
     def test_boxes_are_the_users(self, tmp_path, rng):
         archives.biwi_boxes(tmp_path, ["1,3,200,100,300,250", "22,4,10.5,20,30,40"])
-        samples, _ = read(archives.biwi(rng, frames=2).write(tmp_path / "b.zip"))
+        samples, _ = read(biwi, archives.biwi(rng, frames=2).write(tmp_path / "b.zip"))
         assert all({"quat", "pos_size", "camera", "roi", "face"} == set(s.labels) - {"bbox"} for s in samples)
         assert [("bbox" in s.labels) for s in samples] == [True, False, False, True]
         np.testing.assert_array_equal(samples[3].labels["bbox"], [10.5, 20, 30, 40])
@@ -125,7 +117,7 @@ class TestArchive:
     def test_wrong_boxes_are_refused(self, rows, columns, message, tmp_path, rng):
         archives.biwi_boxes(tmp_path, rows, columns)
         with pytest.raises(ValueError, match=message):
-            read(archives.biwi(rng, frames=1).write(tmp_path / "b.zip"))
+            read(biwi, archives.biwi(rng, frames=1).write(tmp_path / "b.zip"))
 
     @pytest.mark.parametrize(
         ("name", "data", "message"),
@@ -155,7 +147,7 @@ class TestArchive:
             del archive.contents[member]
         else:
             archive.contents[member] = data
-        samples, tally = read(archive.write(tmp_path / "b.zip"))
+        samples, tally = read(biwi, archive.write(tmp_path / "b.zip"))
         assert len(samples) == 5 and tally.bad == 1 and tally.seen == tally.total
         assert "b.zip" in tally.messages[0] and "01/frame_00004" in tally.messages[0] and message in tally.messages[0]
 
@@ -174,7 +166,7 @@ class TestArchive:
         archive.contents["hpdb/01/rgb.cal"] = data
         if data is None:
             del archive.contents["hpdb/01/rgb.cal"]
-        samples, tally = read(archive.write(tmp_path / "b.zip"))
+        samples, tally = read(biwi, archive.write(tmp_path / "b.zip"))
         assert {s.sequence for s in samples} == {"22"} and tally.dropped == {"camera not known": 3} and tally.bad == 3
         assert message in tally.messages[0]
 

@@ -10,7 +10,7 @@ from nntrack.data.datasets import DATASETS
 from nntrack.data.hdf5 import Stored
 from nntrack.readers import conversion
 from nntrack.readers._format import Options
-from nntrack.readers.archive import fingerprint
+from nntrack.readers.marks import fingerprint
 from tests import archives
 from tests.conftest import ROOT
 

@@ -1,9 +1,11 @@
+import zipfile
+
 import pytest
 
 from nntrack import config
 from nntrack.data.datasets import in_pipeline
 from nntrack.readers import marks
-from nntrack.readers.marks import describe, mark_path, write_mark, write_marks
+from nntrack.readers.marks import describe, fingerprint, mark_path, write_mark, write_marks
 from tests import archives
 from tests.conftest import ROOT
 
@@ -91,3 +93,36 @@ def test_only_what_the_pipeline_rendered_is_synthetic(tmp_path, monkeypatch, rng
 def test_the_pipeline_names_the_archives_of_the_table():
     foreach = config.read_yaml(ROOT / "dvc.yaml")["stages"]["convert"]["foreach"]
     assert foreach == {name: row.archive for name, row in in_pipeline().items()}
+
+
+def write(path, contents, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as file:
+        for name, data in contents.items():
+            file.writestr(name, data)
+    return path
+
+
+class TestFingerprint:
+    def test_order_and_packing_do_not_count(self, tmp_path):
+        contents = {"a": b"1" * 50, "b": b"2"}
+        one = write(tmp_path / "1.zip", contents)
+        two = write(tmp_path / "2.zip", dict(reversed(contents.items())), zipfile.ZIP_STORED)
+        assert fingerprint(one) == fingerprint(two)
+
+    @pytest.mark.parametrize("other", [{"a": b"2"}, {"b": b"1"}, {"a": b"1", "b": b""}])
+    def test_names_and_contents_count(self, other, tmp_path):
+        one, two = write(tmp_path / "1.zip", {"a": b"1"}), write(tmp_path / "2.zip", other)
+        assert fingerprint(one)["sha256"] != fingerprint(two)["sha256"]
+
+    def test_of_a_folder(self, tmp_path):
+        folder = tmp_path / "f"
+        (folder / "sub").mkdir(parents=True)
+        (folder / "sub" / "x.txt").write_bytes(b"123")
+        write(folder / "a.zip", {"a": b"1"})
+        first = fingerprint(folder)
+        assert (first["kind"], first["members"], first["bytes"]) == ("folder", 2, 4)
+        (folder / ".hidden").write_bytes(b"")
+        (folder / "a.zip.mark").write_bytes(b"")
+        assert fingerprint(folder) == first
+        write(folder / "a.zip", {"a": b"2"})  # same size, other checksum
+        assert fingerprint(folder)["sha256"] != first["sha256"]

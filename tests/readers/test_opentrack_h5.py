@@ -13,28 +13,14 @@ from nntrack.data.hdf5 import Stored
 from nntrack.face_model import model
 from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
-from nntrack.geometry.rotations import quat_apply, quat_conjugate
 from nntrack.networks import losses
 from nntrack.readers import conversion, opentrack_h5
-from nntrack.readers._format import Options, Tally
+from nntrack.readers._format import Options
 from nntrack.training import tasks
 from nntrack.training.loop import Run
 from tests import archives, faces
 from tests.conftest import ROOT
-
-ONE = Options(workers=1)
-
-
-def read(archive, options=ONE):
-    tally = Tally()
-    samples = list(opentrack_h5.read(archive, options, tally))
-    assert tally.kept == len(samples)
-    return samples, tally
-
-
-def unposed(labels):
-    moved = (labels["landmarks"] - np.append(labels["pos_size"][:2], 0)) / labels["pos_size"][2]
-    return quat_apply(quat_conjugate(labels["quat"]), moved)
+from tests.reading import read, unposed
 
 
 class TestLabels:
@@ -45,7 +31,7 @@ class TestLabels:
         given["pt3d_68"][..., 2] += 5  # an offset that means nothing
         if turned:
             given["pt3d_68"] = given["pt3d_68"].swapaxes(1, 2)
-        samples, tally = read(archives.opentrack_h5(rng, tmp_path / "x.h5", 10, **given))
+        samples, tally = read(opentrack_h5, archives.opentrack_h5(rng, tmp_path / "x.h5", 10, **given))
         assert len(samples) == 10 and not tally.dropped
         for sample in samples:
             labels = sample.labels
@@ -59,19 +45,19 @@ class TestLabels:
             assert sample.image.shape == (192, 192)
 
     def test_groups_are_the_sequences(self, tmp_path, rng):
-        samples, _ = read(archives.opentrack_h5(rng, tmp_path / "x.h5", 5))
+        samples, _ = read(opentrack_h5, archives.opentrack_h5(rng, tmp_path / "x.h5", 5))
         assert [s.group for s in samples] == ["x/000000"] * 2 + ["x/000001"] * 3
-        samples, _ = read(archives.opentrack_h5(rng, tmp_path / "y.h5", 3, leave=["sequence_starts"]))
+        samples, _ = read(opentrack_h5, archives.opentrack_h5(rng, tmp_path / "y.h5", 3, leave=["sequence_starts"]))
         assert [s.group for s in samples] == [s.name for s in samples] == ["y/000000", "y/000001", "y/000002"]
 
     def test_without_landmarks_the_box_is_the_files(self, tmp_path, rng):
         boxes = np.tile([40.0, 50, 160, 150], (4, 1))
-        samples, _ = read(archives.opentrack_h5(rng, tmp_path / "x.h5", 4, leave=["pt3d_68"], rois=boxes))
+        samples, _ = read(opentrack_h5, archives.opentrack_h5(rng, tmp_path / "x.h5", 4, leave=["pt3d_68"], rois=boxes))
         for sample in samples:  # of the side of 120 px two thirds of the crop were made
             assert "landmarks" not in sample.labels
             np.testing.assert_allclose(sample.labels["bbox"][2] - sample.labels["bbox"][0], 128)
             np.testing.assert_allclose(sample.labels["roi"], square_around(sample.labels["bbox"]))
-        samples, _ = read(archives.opentrack_h5(rng, tmp_path / "y.h5", 4, leave=["pt3d_68", "rois"]))
+        samples, _ = read(opentrack_h5, archives.opentrack_h5(rng, tmp_path / "y.h5", 4, leave=["pt3d_68", "rois"]))
         assert all({"quat", "pos_size", "roi", "face"} == set(s.labels) for s in samples)
 
 
@@ -94,13 +80,13 @@ class TestPictures:
                 for i, picture in enumerate(pictures):
                     file["images"][i] = cv2.imencode(".png", picture)[1].ravel()
         expected = archives.opentrack_h5(rng, tmp_path / "y.h5", 6, images=pictures, **labels)
-        for one, other in zip(read(path)[0], read(expected)[0], strict=True):
+        for one, other in zip(read(opentrack_h5, path)[0], read(opentrack_h5, expected)[0], strict=True):
             np.testing.assert_array_equal(one.image, other.image)
 
     def test_what_is_red_is_dark(self, tmp_path, rng):
         red = np.zeros((2, 200, 200, 3), np.uint8)
         red[..., 0] = 200
-        samples, _ = read(archives.opentrack_h5(rng, tmp_path / "x.h5", 2, images=red))
+        samples, _ = read(opentrack_h5, archives.opentrack_h5(rng, tmp_path / "x.h5", 2, images=red))
         assert np.unique(samples[0].image).tolist() == [60]
 
 
@@ -130,7 +116,7 @@ class TestDamage:
             (spoilt(images=(2, np.frombuffer(archives.png(np.random.default_rng(0))[:-50], np.uint8))), "cut short"),
             (
                 spoilt(images=(2, np.frombuffer(archives.png(np.random.default_rng(0), 9, 9), np.uint8))),
-                "not in the pic",
+                "not in the image",
             ),
         ],
     )
@@ -138,14 +124,14 @@ class TestDamage:
         path = archives.opentrack_h5(rng, tmp_path / "x.h5", 6)
         with h5py.File(path, "r+") as file:
             spoil(file)
-        samples, tally = read(path)
+        samples, tally = read(opentrack_h5, path)
         assert [s.name[-1] for s in samples] == ["0", "1", "3", "4", "5"] and tally.bad == 1 and tally.seen == 6
         assert "x.h5: sample 2" in tally.messages[0] and message in tally.messages[0]
 
     def test_depth_toward_the_viewer_is_noticed(self, tmp_path, rng):
         points = archives.posed_faces(np.random.default_rng(1), 6)["pt3d_68"] * [1, 1, -1]
         path = archives.opentrack_h5(rng, tmp_path / "x.h5", 6, pt3d_68=points, leave=["rois"])
-        assert read(path)[1].bad == 6
+        assert read(opentrack_h5, path)[1].bad == 6
 
     @pytest.mark.parametrize(
         ("others", "message"),
@@ -168,7 +154,7 @@ class TestDamage:
     def test_what_is_no_such_file_is_one_error(self, others, message, tmp_path, rng):
         path = archives.opentrack_h5(rng, tmp_path / "x.h5", 4, **others)
         with pytest.raises(ValueError, match=message) as caught:
-            read(path)
+            read(opentrack_h5, path)
         assert "x.h5" in str(caught.value) and "\n" not in str(caught.value)
 
     def test_nothing_is_read_from_elsewhere(self, tmp_path, rng):
@@ -185,13 +171,13 @@ class TestDamage:
             with h5py.File(path, "r+") as file:
                 put(file)
             with pytest.raises(ValueError, match="quats is not an array in the file itself"):
-                read(path)
+                read(opentrack_h5, path)
 
     def test_a_claim_of_more_samples_than_bytes_is_refused(self, tmp_path):
         with h5py.File(tmp_path / "x.h5", "w") as file:
             file.create_dataset("images", (1 << 40, 8, 8), np.uint8, chunks=(1, 8, 8))
         with pytest.raises(ValueError, match="claims 1099511627776 samples"):
-            read(tmp_path / "x.h5")
+            read(opentrack_h5, tmp_path / "x.h5")
 
     @settings(max_examples=40)
     @given(st.data())
@@ -204,7 +190,7 @@ class TestDamage:
                 value[data.draw(st.integers(0, len(value) - 1))] ^= data.draw(st.integers(1, 255))
             kind = np.uint8 if name == "images" else file[name].dtype
             file[name][1] = np.frombuffer(value, kind).reshape(file[name].shape[1:] or -1)
-        samples, tally = read(path)
+        samples, tally = read(opentrack_h5, path)
         assert len(samples) + tally.bad == tally.total == 2 and samples[0].name == "x/000000"
         assert all("x.h5: sample 1" in message for message in tally.messages)
 
