@@ -1,4 +1,4 @@
-"""What the benchmarks ask of the machine: its name, cores and memory, what it trains with, how fast it multiplies."""
+"""What benchmarks need to know of the machine: name, cores, memory, precision, speed of a matrix product."""
 
 import multiprocessing
 import os
@@ -18,60 +18,60 @@ _NUMBERS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": 
 
 
 def alone(params: Params) -> Run:
-    """How to train in one process, whatever is told of several."""
+    """How to train in one process, even if the parameters ask for several."""
     return Run.of(params.model_copy(update={"devices": 1, "nodes": 1}))
 
 
 def cores() -> int:
-    """How many this process may run on."""
+    """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def name(device: torch.device) -> str:
-    """What the device calls itself."""
+    """The name of the device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.exists() else []
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
 
 
 def peak_mb() -> float:
-    """The most memory that this process ever held at a time, pages of mapped files included."""
+    """The peak of this process's resident memory, pages of mapped files included."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE, 1)
 
 
 def resident_mb() -> dict[str, float]:
-    """Memory that this process and those that it forked hold now, a page that several have counted once: ``anonymous``,
-    ``shared`` between them to write to, ``file`` (pages of mapped files); empty where none tells."""
+    """Resident memory of this process and those that it forked, shared pages counted once, by kind: ``anonymous``,
+    ``shared`` (written by several), ``file`` (mapped files). Empty on systems without this information."""
     pids = [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
-    told = [Path(f"/proc/{pid}/smaps_rollup") for pid in pids]
-    lines = [line.split() for path in told if path.exists() for line in path.read_text().splitlines()]
+    files = [Path(f"/proc/{pid}/smaps_rollup") for pid in pids]
+    lines = [line.split() for path in files if path.exists() for line in path.read_text().splitlines()]
     names = {"anonymous": "Pss_Anon:", "shared": "Pss_Shmem:", "file": "Pss_File:"}
     found = {kind: [int(words[1]) for words in lines if words[0] == name] for kind, name in names.items()}
     return {kind: round(sum(sizes) / 1024, 1) for kind, sizes in found.items() if sizes}
 
 
 def physical_bytes() -> int:
-    """Of the machine's memory."""
+    """The size of the machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def minor_faults() -> int:
-    """Pages that were given to this process so far without reading a disk."""
+    """The number of this process's page faults so far that read no disk."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def synchronize() -> None:
-    """Wait until an accelerator, if there is one, has done what it was told."""
+    """Wait until the accelerator, if there is one, is idle."""
     if torch.accelerator.is_available():
         torch.accelerator.synchronize()
 
 
 def matmul_peak(device: torch.device, precision: Precision, repeats: int = 10) -> float:
-    """FLOP/s of a product of two square matrices of the numbers that nets are multiplied in, the best of some."""
+    """The FLOP/s of a product of two square matrices in this precision, the best of some."""
     side = 1024 if device.type == "cpu" else 8192
     a, b = (torch.randn(side, side).to(device, _NUMBERS[precision]) for _ in range(2))
     best = float("inf")

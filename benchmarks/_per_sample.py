@@ -1,15 +1,15 @@
 """Training as the ancestor (opentrack/neuralnet-tracker-traincode) arranges it, for comparison.
 
 Every sample is a JPEG in an HDF5 file, and each of its labels a row of another table there. Worker processes of a
-`DataLoader` read them one by one, decode the picture, and take both through a chain of steps, each label a tensor that
-each step moves by itself: the random window, the mirror, the units of the patch. OpenCV warps the picture, and changes
-light, sharpness, noise and occlusion. The batch is float32, NCHW. The net is plain float32 too, not channels last,
-under Adam with its defaults; gradients are not clipped and weights not averaged. How much images vary is what `augment`
-says.
+`DataLoader` read them one by one, decode the image, and take both through a chain of steps, each label a tensor that
+each step moves by itself: the random window, the mirror image, the units of the patch. OpenCV warps the image, and
+changes lighting, sharpness, noise and occlusion. The batch is float32, NCHW. The net is plain float32 too, not channels
+last, with Adam and its defaults; gradients are not clipped and weights not averaged. The strength of the augmentation
+is that of `augment`.
 
-It differs from the ancestor in what makes it faster: pictures are the crops that conversion made (192 px; the ancestor
-keeps photos whole, 450 px in 300W-LP), tables are not compressed nor in chunks, and boxes do not enclose a model of the
-whole head. It changes light and noise sample by sample, the ancestor batch by batch on its accelerator.
+It differs from the ancestor in ways that make it faster: images are the crops that conversion made (192 px; the
+ancestor keeps whole photos, 450 px in 300W-LP), tables are not compressed nor in chunks, and boxes do not enclose a
+model of the whole head. It changes lighting and noise sample by sample, the ancestor batch by batch on its accelerator.
 """
 
 import copy
@@ -32,32 +32,31 @@ from nntrack import contract
 from nntrack.config import Augment
 from nntrack.data import images
 from nntrack.data.sample import move_labels
-from nntrack.deploy import preprocess
 from nntrack.geometry import affine, boxes
 from nntrack.training import augment, tasks
 from nntrack.training.dataset import Mixture
-from nntrack.training.loop import Task
+from nntrack.training.loop import Run
 
-SAMPLES = 2048  # that are encoded, drawn as training draws
+SAMPLES = 2048  # that are encoded, sampled as in training
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
 UNIT = torch.tensor([-1.0, -1.0, 1.0, 1.0])
 
 Labels = dict[str, torch.Tensor]
-Show = Callable[[np.ndarray, Labels, np.random.Generator], Labels]
+View = Callable[[np.ndarray, Labels, np.random.Generator], Labels]
 
 
 class Encoded(Dataset):
     """``count`` random samples of a mixture in an HDF5 file at ``path``, read one by one.
 
-    Labels are in px; those that no sample has are left out. ``show`` makes picture (H, W) and labels the net's.
+    Labels are in px; those that no sample has are left out. ``view``: from image (H, W) and labels to the net's.
     """
 
-    def __init__(self, train: Mixture, count: int, show: Show, path: Path, generator: torch.Generator) -> None:
-        self._show, self._path, self._count = show, path, count
+    def __init__(self, train: Mixture, count: int, view: View, path: Path, generator: torch.Generator) -> None:
+        self._view, self._path, self._count = view, path, count
         self._file: h5py.File | None = None
         self._columns: dict[str, h5py.Dataset] = {}
         self.rng = np.random.default_rng(generator.initial_seed())
-        batch = train.batch(train.draw(count, generator))
+        batch = train.batch(train.sample(count, generator))
         self._masks = [name for name in batch if name.startswith("has_")]
         with h5py.File(path, "w") as file:
             _write(file, batch, self._masks)
@@ -72,50 +71,48 @@ class Encoded(Dataset):
         row = {name: column[number] for name, column in self._columns.items()}
         image = cv2.imdecode(row.pop("image"), cv2.IMREAD_GRAYSCALE)
         masks = {name: torch.tensor(known) for name, known in zip(self._masks, row.pop("masks"), strict=True)}
-        return self._show(image, {name: torch.as_tensor(value) for name, value in row.items()} | masks, self.rng)
+        return self._view(image, {name: torch.as_tensor(value) for name, value in row.items()} | masks, self.rng)
 
     def close(self) -> None:
-        """Let go of the file: what is open goes to no worker."""
+        """Close the file: an open one cannot go to a worker."""
         if self._file is not None:
             self._file.close()
             self._file, self._columns = None, {}
 
 
 def _write(file: h5py.File, batch: Labels, masks: list[str]) -> None:
-    pictures = batch["image"][:, 0].cpu().numpy()
+    pictures = batch["image"][:, 0].numpy()
     column = file.create_dataset("image", len(pictures), h5py.vlen_dtype(np.uint8))
     for number, image in enumerate(pictures):
         column[number] = cv2.imencode(".jpg", image, QUALITY)[1]
-    file["masks"] = torch.stack([batch[name] for name in masks], dim=1).cpu().numpy()
-    nobodys = {name.removeprefix("has_") for name in masks if not batch[name].any()}
-    for name in sorted(batch.keys() - {"image", *masks, *nobodys}):
-        file[name] = batch[name].cpu().numpy()
+    file["masks"] = torch.stack([batch[name] for name in masks], dim=1).numpy()
+    missing = {name.removeprefix("has_") for name in masks if not batch[name].any()}
+    for name in sorted(batch.keys() - {"image", *masks, *missing}):
+        file[name] = batch[name].numpy()
 
 
 class PerSample:
     """The arrangement for one task; ``net`` is "pose" or "localizer". ``path``: where samples may be written."""
 
-    def __init__(
-        self, net: str, task: Task, settings: Augment, batch_size: int, lr: float, seed: int, path: Path
-    ) -> None:
+    def __init__(self, net: str, task: tasks.PoseTask | tasks.LocalizerTask, run: Run, path: Path) -> None:
         cv2.setNumThreads(1)  # the workers are the threads
-        self._generator = torch.Generator().manual_seed(seed)
-        self._dataset = Encoded(task.train, SAMPLES, partial(SHOWN[net], settings), path, self._generator)
-        self._task, self._batch_size = task, batch_size
-        self._device = task.train.labels("roi").device
+        self._generator = torch.Generator().manual_seed(run.seed)
+        self._dataset = Encoded(task.train, SAMPLES, partial(VIEWS[net], task.augment), path, self._generator)
+        self._task, self._batch_size = task, task.schedule.batch_size
+        self._device = run.device
         self._net = copy.deepcopy(task.net).to(self._device).train()
-        self._optimizer = torch.optim.Adam(self._net.parameters(), lr)
+        self._optimizer = torch.optim.Adam(self._net.parameters(), task.lr)
 
     def learn(self, batch: dict[str, torch.Tensor]) -> None:
         """One step on a batch as the loader gives it."""
         batch = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
-        loss, _ = self._task.total(self._net(batch["image"]), batch, 1.0)
+        loss, _ = self._task.loss(self._net(batch["image"]), batch, 1.0, lambda values: values)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
 
     def seconds(self, steps: int, workers: int, learn: bool = True) -> float:
-        """For so many steps, or so many batches of the loader alone, once what was loaded ahead is used up."""
+        """The time of so many steps, or so many batches of the loader alone, after those that it loads ahead."""
         batches = self._batches(steps, workers)
         for batch in islice(batches, _ahead(workers)):
             if learn:
@@ -131,7 +128,7 @@ class PerSample:
         return taken
 
     def _batches(self, steps: int, workers: int) -> Iterator[dict[str, torch.Tensor]]:
-        # more than are asked for: the workers are at work to the end of a timing
+        # more than are used, so that the workers are busy to the end of a timing
         count = (steps + 2 * _ahead(workers)) * self._batch_size
         return iter(
             DataLoader(
@@ -149,32 +146,32 @@ class PerSample:
 
 
 def _workers() -> BaseContext:
-    """How workers are started: forked from here they would share its pages, which what is timed later had to copy."""
+    """How workers are started. Forked from here, they would share pages that other timings then had to copy."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
 
 
 def _ahead(workers: int) -> int:
-    """Batches that are loaded before they are asked for: two per worker is the loader's default."""
+    """The number of batches that are loaded ahead: two per worker is the loader's default."""
     return 2 * workers + 1
 
 
 def _begin_worker(number: int) -> None:
     cv2.setNumThreads(1)
-    told = get_worker_info()
-    told.dataset.rng = np.random.default_rng(told.seed)
+    worker = get_worker_info()
+    worker.dataset.rng = np.random.default_rng(worker.seed)
 
 
-def show_pose(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
-    """A picture (H, W) uint8 and its labels in px to the pose net's, as `training.show_pose` does with a batch."""
-    image, labels = varied_view(image, labels, (contract.POSE_SIZE, contract.POSE_SIZE), settings, rng)
+def pose_view(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
+    """`tasks.pose_view` of one image (H, W) uint8 and its labels in px, without a gain: the image is float32."""
+    image, labels = random_view(image, labels, (contract.POSE_SIZE, contract.POSE_SIZE), settings, rng)
     return labels | {"image": torch.from_numpy(preprocess.pose_input(image)[None])}
 
 
-def show_localizer(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
-    """A picture (H, W) uint8 and its labels in px to the localizer's, as `training.show_localizer` does."""
-    image, labels = varied_view(image, labels, contract.LOCALIZER_SIZE, settings, rng)
+def localizer_view(settings: Augment, image: np.ndarray, labels: Labels, rng: np.random.Generator) -> Labels:
+    """`tasks.localizer_view` of one image (H, W) uint8 and its labels in px, likewise."""
+    image, labels = random_view(image, labels, contract.LOCALIZER_SIZE, settings, rng)
     low, high = labels["bbox"][:2], labels["bbox"][2:]
     inside = (high.clamp(-1, 1) - low.clamp(-1, 1)).prod()
     visible = inside >= tasks.VISIBLE * (high - low).prod()
@@ -183,22 +180,22 @@ def show_localizer(settings: Augment, image: np.ndarray, labels: Labels, rng: np
     return labels | {"image": torch.from_numpy(image)[None] / 255 - contract.PREPROCESSING.offset}
 
 
-SHOWN = {"pose": show_pose, "localizer": show_localizer}
+VIEWS = {"pose": pose_view, "localizer": localizer_view}
 
 
-def varied_view(
+def random_view(
     image: np.ndarray, labels: Labels, size: tuple[int, int], settings: Augment, rng: np.random.Generator
 ) -> tuple[np.ndarray, Labels]:
-    """`augment.varied_view` of one sample: picture (height, width) uint8, labels in patch units."""
-    move = torch.from_numpy(draw_move(labels["roi"].numpy(), settings, rng))
+    """`augment.random_view` of one sample: image (height, width) uint8, labels in patch units."""
+    move = torch.from_numpy(sample_move(labels["roi"].numpy(), settings, rng))
     image, labels = view(image, labels, move, size)
     return degrade(image, settings, rng), labels
 
 
 def view(image: np.ndarray, labels: Labels, move: torch.Tensor, size: tuple[int, int]) -> tuple[np.ndarray, Labels]:
-    """`augment.view` of one sample after the similarity ``move`` (2, 3): picture uint8, labels in patch units.
+    """`augment.view` of one sample after the similarity ``move`` (2, 3): image uint8, labels in patch units.
 
-    The steps are the ancestor's: through the window, mirrored there, then to the units of the patch.
+    The steps are the ancestor's: cut the window, mirror it, convert to the units of the patch.
     """
     frame = torch.tensor([0.0, 0.0, size[1], size[0]])
     mirror = torch.tensor([[-1.0, 0.0, size[1]], [0.0, 1.0, 0.0]])
@@ -215,8 +212,8 @@ def view(image: np.ndarray, labels: Labels, move: torch.Tensor, size: tuple[int,
     return image, move_labels(affine.box_to_box(frame, UNIT), labels) | {"roi": UNIT}
 
 
-def draw_move(roi: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
-    """`augment.draw_moves` for one ``roi`` (4,): (2, 3) float32."""
+def sample_move(roi: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
+    """`augment.sample_moves` for one ``roi`` (4,): (2, 3) float32."""
     angle = np.float32(np.radians(rng.uniform(-1, 1, 2).mean() * settings.rotation))
     scale = np.float32(np.exp(rng.uniform(-1, 1) * settings.scale))
     centre, side = (roi[:2] + roi[2:]) / 2, roi[2:] - roi[:2]
@@ -227,7 +224,7 @@ def draw_move(roi: np.ndarray, settings: Augment, rng: np.random.Generator) -> n
 
 
 def degrade(image: np.ndarray, settings: Augment, rng: np.random.Generator) -> np.ndarray:
-    """`augment.draw_changes` for one picture (H, W) uint8, done to it."""
+    """An image (H, W) uint8 after changes as `augment.sample_changes` has them."""
     if rng.random() < settings.occlusion:
         image = occlude(image, rng)
     if rng.random() < settings.intensity:
@@ -242,7 +239,7 @@ def degrade(image: np.ndarray, settings: Augment, rng: np.random.Generator) -> n
 
 
 def occlude(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture with an ellipse or a rectangle of one grey level over it."""
+    """The image with an ellipse or a rectangle of one grey level over it."""
     image, (height, width) = image.copy(), image.shape
     centre = rng.random(2) * (width, height)
     axes = rng.uniform(*augment.OCCLUDER, 2) * (width / 2, height / 2)
@@ -254,7 +251,7 @@ def occlude(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture with another gamma, gain and offset, by a table of the 256 grey levels."""
+    """The image with another gamma, gain and offset, by a table of the 256 grey levels."""
     gamma = np.exp(rng.uniform(-1, 1) * augment.GAMMA)
     gain, offset = np.exp(rng.uniform(*augment.GAIN)), rng.uniform(-1, 1) * augment.OFFSET
     table = np.linspace(0, 1, 256) ** gamma * gain + offset
@@ -262,7 +259,7 @@ def relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture under a Gaussian that is longer in one random direction."""
+    """The image convolved with a Gaussian that is longer in one random direction."""
     angle, along = rng.random() * np.pi, rng.uniform(*augment.BLUR_LONG)
     across = min(along, rng.uniform(*augment.BLUR_ACROSS))
     place = np.arange(augment.BLUR_SIZE, dtype=np.float32) - (augment.BLUR_SIZE - 1) / 2

@@ -1,9 +1,9 @@
 """Pose nets with each backbone, trained for equally long: ``python -m benchmarks.backbones [--seconds 100]``.
 
-Each is trained with the parameters of params.yaml but for the number of steps, which is what fits into the seconds (the
-speed is measured before), exported, and measured as `evaluate` does, on the box protocol of AFLW2000-3D, or of what
-stands for it. Latency is that of the ONNX file on one thread; a model named with ``--beside`` is timed and measured,
-too. The machine must have nothing else to do.
+Each is trained with the parameters of params.yaml except the number of steps, which is what fits into the seconds (the
+speed is measured before), exported, and measured as `evaluate` does, on the box protocol of AFLW2000-3D, or of its
+synthetic stand-in. Latency is that of the ONNX file on one thread; a model named with ``--reference`` is timed and
+measured, too. The machine must be idle.
 """
 
 import json
@@ -16,7 +16,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from dvclive import Live
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import _machine
@@ -43,7 +42,7 @@ def main(
     only: Annotated[str, typer.Option(help="backbone:width, with commas between")] = ",".join(
         f"{name}:{width}" for name, width in WIDTHS.items()
     ),
-    beside: Annotated[Path | None, typer.Option(help="ONNX file of another pose net")] = None,
+    reference: Annotated[Path | None, typer.Option(help="ONNX file of another pose net")] = None,
 ) -> None:
     """Print a table; the last line is one JSON object."""
     params = config.load()
@@ -54,25 +53,23 @@ def main(
         name, _, width = spec.partition(":")
         if name not in BACKBONES or not width:
             raise ValueError(f"--only: '{spec}' is not of the form backbone:width; known: {', '.join(BACKBONES)}")
-        changes = {"backbone": name, "width": float(width)}
-        rows[spec] = trained(config.Pose.model_validate(params.pose.model_dump() | changes), params, how, seconds)
+        rows[spec] = trained(name, float(width), params, how, seconds)
         rows[spec] |= measured(rows[spec].pop("file"), faces, settings)
-    if beside is not None:
-        rows[beside.name] = measured(PoseModel(beside), faces, settings)
+    if reference is not None:
+        rows[reference.name] = measured(PoseModel(reference), faces, settings)
     show(rows, faces.attributes["source"])
     print(json.dumps({"seconds": seconds, "threads": how.threads, "source": faces.attributes["source"], "rows": rows}))
 
 
-def trained(schedule: config.Pose, params: config.Params, how: Run, seconds: float) -> dict:
-    """Size and speed of a net, and the net itself after so many seconds of training, as ``file``."""
-    task = make_task(Net.pose, schedule, how)
+def trained(name: str, width: float, params: config.Params, how: Run, seconds: float) -> dict:
+    """Size and speed of a net, and its ONNX file after so many seconds of training, as ``file``."""
+    task = make_task(params, Net.pose, name, width)
+    schedule = task.schedule
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         task.net.eval()(torch.zeros(1, 1, contract.POSE_SIZE, contract.POSE_SIZE))
-    with tempfile.TemporaryDirectory() as scratch:
-        live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
-        steppers = Steppers(task, schedule, params.lr, how, live)
-        steppers.real(loop.LOG_EVERY)
-        step = statistics.median(steppers.real(loop.LOG_EVERY) for _ in range(3)) / loop.LOG_EVERY
+    steppers = Steppers(task, how)
+    steppers.real(loop.LOG_EVERY)
+    step = statistics.median(steppers.real(loop.LOG_EVERY) for _ in range(3)) / loop.LOG_EVERY
     steps = max(1, int(seconds / step))
     schedule = schedule.model_copy(update={"steps": steps, "validate_every": steps})
     with tempfile.TemporaryDirectory() as scratch:
@@ -91,12 +88,12 @@ def trained(schedule: config.Pose, params: config.Params, how: Run, seconds: flo
 
 
 def measured(model: PoseModel, faces: Stored, settings: dict) -> dict:
-    """Latency and errors of a file."""
-    picture = np.zeros(model.input_size, np.float32)
+    """Latency and errors of an ONNX file."""
+    image = np.zeros(model.input_size, np.float32)
     times = []
     for _ in range(500):
         start = time.perf_counter()
-        model.run(picture)
+        model.run(image)
         times.append(1e3 * (time.perf_counter() - start))
     (found,) = evaluate.evaluate(model, faces, EvalInputs(settings), ("bbox",)).values()
     figures = found.figures(seed=0)
@@ -105,7 +102,7 @@ def measured(model: PoseModel, faces: Stored, settings: dict) -> dict:
 
 
 def show(rows: dict[str, dict], source: str) -> None:
-    """The figures for people."""
+    """Print a table."""
     print(f"errors in degrees, on {source} archives; {_machine.name(torch.device('cpu'))}")
     print(f"{'':34}" + "".join(f"{column:>18}" for column in COLUMNS))
     for name, row in rows.items():

@@ -1,13 +1,12 @@
 """What memory a training takes on a dataset larger than the machine's: ``python -m benchmarks.memory``.
 
-The dataset is a file whose pictures are a hole: it has the size of ``--times`` the machine's memory, but only its
-labels (those of 300W-LP, again and again) lie on the disk, in ``work/``. Two processes train the pose net at random
-places, one on this file and one on such a file of 300W-LP's own size; they are timed in turn. A hole is mapped as any
-file is, but what is read are zeros that no disk gave. So this shows that no file is loaded as a whole, what stays in
-memory (labels and strings: bytes a sample), and what the first look at a place costs besides the disk: the kernel makes
-its pages, and those that it reads ahead. It says nothing of a disk. Peaks are those of the processes that train,
-imports included; by kind they are with those of the processes that help them. Pages of files are there as long as
-nothing else needs the room.
+The images of the dataset are a hole in its file: it has the size of ``--times`` the machine's memory, but only its
+labels (those of 300W-LP, repeated) are on the disk, in ``work/``. Two processes train the pose net on random samples,
+one on this file and one on such a file of 300W-LP's own size; they are timed in turn. A hole is mapped as any file is,
+but reads as zeros without a disk. So this shows that no file is loaded as a whole, what stays in memory (labels and
+strings: bytes a sample), and what the first access to a page costs besides the disk: the kernel makes it, and those
+that it reads ahead. It says nothing about a disk. Peaks are those of the processes that train, imports included; by
+kind they include their workers. Pages of files stay as long as nothing else needs the memory.
 """
 
 import json
@@ -26,7 +25,6 @@ import h5py
 import numpy as np
 import torch
 import typer
-from dvclive import Live
 
 from benchmarks import _machine
 from nntrack import config
@@ -50,28 +48,29 @@ def main(
 ) -> None:
     """Print sizes, memory and images per second; the last line is one JSON object."""
     if measured is not None:
-        _train_when_told(measured, steps)
+        _train_on_request(measured, steps)
         return
     like, memory = Stored(DATA / f"{NAME}.h5"), _machine.physical_bytes()
     counts = {"small": len(like), "large": math.ceil(times * memory / like.image[0].nbytes)}
     WORK.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK) as scratch:
         files = {name: sparse(Path(scratch) / name / f"{NAME}.h5", like, samples) for name, samples in counts.items()}
-        told = train(files, steps, rounds)
+        results = train(files, steps, rounds)
         sizes = {name: path.stat().st_size for name, path in files.items()}
         on_disk = files["large"].stat().st_blocks * 512
-    speed = {name: figures["images_per_second"] for name, figures in told.items()}
+    speed = {name: found["images_per_second"] for name, found in results.items()}
     more = counts["large"] - counts["small"]
-    grown = told["large"]["peak_mb"].get("anonymous", math.nan) - told["small"]["peak_mb"].get("anonymous", math.nan)
+    small, large = (results[name]["peak_mb"].get("anonymous", math.nan) for name in ("small", "large"))
+    grown = large - small
     result = {
         "samples": counts,
         "file_gb": {name: round(size / 1e9, 3) for name, size in sizes.items()},
         "on_disk_gb": round(on_disk / 1e9, 3),
         "memory_gb": round(memory / 1e9, 3),
         "steps": steps * rounds,
-        "before_data_mb": told["large"]["before_data_mb"],
-        "peak_mb": {name: figures["peak_mb"] for name, figures in told.items()},
-        "label_bytes_per_sample": told["large"]["label_bytes_per_sample"],
+        "before_data_mb": results["large"]["before_data_mb"],
+        "peak_mb": {name: found["peak_mb"] for name, found in results.items()},
+        "label_bytes_per_sample": results["large"]["label_bytes_per_sample"],
         "anonymous_bytes_per_sample": None
         if math.isnan(grown) or not more
         else round(grown * _machine.MEGABYTE / more),
@@ -83,13 +82,13 @@ def main(
 
 
 def sparse(path: Path, like: Stored, samples: int) -> Path:
-    """A dataset of so many samples: the labels of another, again and again, and pictures that are not written."""
+    """A dataset of so many samples: the labels of another, repeated, and images that are not written."""
     path.parent.mkdir()
     columns = like.labels | {f"has_{name}": mask for name, mask in like.masks.items()}
     columns |= {name: np.char.encode(texts.astype(str)) for name, texts in like.strings.items()}
     with h5py.File(path, "w", libver="latest") as file:
         images = file.create_dataset("image", (samples, *like.image.shape[1:]), np.uint8)
-        images[0] = like.image[0]  # with the first one, all are given their place in the file
+        images[0] = like.image[0]  # with the first one, all get their place in the file
         for name, values in columns.items():
             if name in STRINGS:
                 values = values.astype(h5py.string_dtype("utf-8", values.itemsize))
@@ -101,7 +100,7 @@ def sparse(path: Path, like: Stored, samples: int) -> Path:
 
 
 def train(files: dict[str, Path], steps: int, rounds: int) -> dict[str, dict]:
-    """Figures of a process per file, timed in turn."""
+    """Measurements of a process per file, timed in turn."""
     with ExitStack() as stack:
         processes = {}
         for name, path in files.items():
@@ -115,11 +114,11 @@ def train(files: dict[str, Path], steps: int, rounds: int) -> dict[str, dict]:
             for name, process in processes.items():
                 print("go", file=process.stdin, flush=True)
                 speed[name].append(_answer(process))
-        told = {}
+        results = {}
         for name, process in processes.items():
             process.stdin.close()
-            told[name] = _answer(process) | {"images_per_second": round(statistics.median(speed[name]), 1)}
-    return told
+            results[name] = _answer(process) | {"images_per_second": round(statistics.median(speed[name]), 1)}
+    return results
 
 
 def _answer(process: subprocess.Popen) -> Any:
@@ -129,16 +128,15 @@ def _answer(process: subprocess.Popen) -> Any:
     return json.loads(line)
 
 
-def _train_when_told(folder: Path, steps: int) -> None:
+def _train_on_request(folder: Path, steps: int) -> None:
     params = config.load()
     how, schedule = _machine.alone(params), params.pose
     schedule = schedule.model_copy(update={"sampling": {NAME: 1.0}})
     before = _machine.resident_mb()
-    with tempfile.TemporaryDirectory() as scratch, torch_settings.settings(how.threads):
-        task = tasks.pose_task(folder, {}, FACE, schedule, how)
-        live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
+    with torch_settings.settings(how.threads):
+        task = tasks.pose_task(folder, {}, FACE, schedule, params.lr, how.seed)
         world = World(how.devices, how.nodes, how.precision)
-        loop, peak, numbers = Loop(task, schedule, params.lr, how, live, None, world), {}, count(1)
+        loop, peak, numbers = Loop(task, how, None, None, world), {}, count(1)
         loop.learn(next(numbers))
         print(json.dumps("ready"), flush=True)
         for _ in sys.stdin:
@@ -148,7 +146,7 @@ def _train_when_told(folder: Path, steps: int) -> None:
             loop.check()
             _machine.synchronize()
             speed = steps * schedule.batch_size / (time.perf_counter() - start)
-            # what a step frees stays with the process, so that it is still to be seen
+            # what a step frees stays with the process, so it still counts
             peak = {kind: max(held, peak.get(kind, 0.0)) for kind, held in _machine.resident_mb().items()}
             print(json.dumps(speed), flush=True)
     peak["all"] = _machine.peak_mb()
@@ -156,13 +154,13 @@ def _train_when_told(folder: Path, steps: int) -> None:
 
 
 def label_bytes(mixture: Mixture) -> int:
-    """What the labels of one sample take on the device."""
+    """The memory for the labels of one sample."""
     batch = mixture.batch(torch.arange(1))
     return sum(column.nbytes for name, column in batch.items() if name not in ("image", "index"))
 
 
 def show(result: dict) -> None:
-    """The figures for people."""
+    """Print a table."""
     print(f"{result['memory_gb']} GB of memory, {result['steps']} steps each")
     heads = ("samples", "file, GB", "images/s", "peak, MB", "anonymous", "shared", "of files")
     print(f"{'':8}" + "".join(f"{head:>12}" for head in heads))
@@ -172,7 +170,7 @@ def show(result: dict) -> None:
             f"{name:8}" + "".join(f"{cell:>12}" for cell in [*cells, *map(peak.get, ("anonymous", "shared", "file"))])
         )
     print(f"speed on the large file, of that on the small one: {result['ratio']}")
-    print(f"labels of a sample: {result['label_bytes_per_sample']} bytes on the device")
+    print(f"labels of a sample: {result['label_bytes_per_sample']} bytes")
     print(f"a sample more: {result['anonymous_bytes_per_sample']} bytes of anonymous memory at the peak")
 
 

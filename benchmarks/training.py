@@ -1,23 +1,20 @@
 """How near a training step is to what the net alone costs: ``python -m benchmarks.training [pose|localizer]``.
 
-Images per second, on the device and with the parameters that training has, of
-real: the step as it is: draw, gather, vary, forward, losses, backward, clip, optimiser, average;
-cached: the same step on batches that were made ready before;
+Images per second, on the device and with the parameters of the training, of
+real: the step as it is: sample, gather, augment, forward, losses, backward, clip, optimizer, average;
+cached: the same step on batches that were prepared before;
 compute: forward, losses and backward alone, on such a batch;
-ready: nothing but making batches ready: draw, gather, vary;
-per_sample: the ancestor's arrangement (`benchmarks._per_sample`) on the same machine, with the number of workers that
-suits it best.
-They are timed in turn, each when it is warm, and the medians count; of ratios too, each of two timings that followed
-each other, since a machine that shares its host may be slower a minute later. All pictures were read once before, as a
-training has read them after its first few per cent of steps; `benchmarks.memory` is for files that do not stay in
-memory. Floating-point operations are those of convolutions and matrix products; the peak is that of a product of
-matrices in the numbers that training has, measured on the spot.
-Tensor operations are counted too: on an accelerator each is a launch, and a small net's step lasts as long as its
-launches do.
+ready: preparing batches alone: sample, gather, augment;
+per_sample: the ancestor's arrangement (`benchmarks._per_sample`) on the same machine, with the best number of workers.
+They are timed in turn, after a warm-up, and the medians count; those of ratios too, each of two timings that followed
+each other, since a machine that shares its host may be slower a minute later. All images were read once before, as in a
+training after its first few per cent of steps; `benchmarks.memory` is for files that do not stay in memory.
+Floating-point operations are those of convolutions and matrix products; the peak is that of a product of matrices in
+the same precision, measured on the spot. Tensor operations are counted too: on an accelerator each is a launch, and a
+small net's step lasts as long as its launches do.
 """
 
 import copy
-import dataclasses
 import json
 import statistics
 import tempfile
@@ -30,7 +27,6 @@ from typing import Annotated
 
 import torch
 import typer
-from dvclive import Live
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -39,25 +35,25 @@ from benchmarks._per_sample import PerSample
 from nntrack import config
 from nntrack.command_line import run
 from nntrack.data import splits
-from nntrack.training import tasks
-from nntrack.training import torch_settings as compute
-from nntrack.training.batches import Step, Supply
+from nntrack.training import tasks, torch_settings
+from nntrack.training.batches import BLOCK, BatchProducer, Step
 from nntrack.training.cuda_graph import Numbers, Replay
 from nntrack.training.dataset import Batch
 from nntrack.training.distributed import World
-from nntrack.training.loop import Loop, Run, Task
+from nntrack.training.loop import Loop, Run
 
 DATA, SPLIT, FACE = Path("data/hdf5"), Path("data/split.json"), Path("models/facemodel.npz")
 WAYS = {
     "real": "the step as it is",
-    "cached": "on batches made ready before",
+    "cached": "on batches prepared before",
     "compute": "forward and backward alone",
-    "ready": "making batches ready alone",
+    "ready": "preparing batches alone",
     "per_sample": "the ancestor's arrangement",
 }
 RATIOS = (("real", "cached"), ("real", "compute"), ("real", "per_sample"))
 
 Timer = Callable[[int], float]  # a number of steps to seconds
+Task = tasks.PoseTask | tasks.LocalizerTask
 
 
 class Net(StrEnum):
@@ -70,7 +66,7 @@ class Net(StrEnum):
 def main(
     net: Annotated[Net, typer.Argument(help="which net")] = Net.pose,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="in one timing; if not given, as many as are made ready together")
+        int | None, typer.Option(min=1, help="in one timing; if not given, as many as are prepared together")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="timings of each, in turn; the median counts")] = 5,
     only: Annotated[str, typer.Option(help="some of them, with commas between")] = ",".join(WAYS),
@@ -80,16 +76,15 @@ def main(
     """Print a table of images per second; the last line is one JSON object."""
     params = config.load()
     how = _machine.alone(params)
-    schedule, lr = chosen(params, net, backbone, width)
     names = only.split(",")
     if unknown := set(names) - set(WAYS):
         raise ValueError(f"--only: nothing is called '{', '.join(sorted(unknown))}'; known: {', '.join(WAYS)}")
     before = _machine.peak_mb()
     torch.set_num_threads(how.threads)
-    task = make_task(net, schedule, how)
+    task = make_task(params, net, backbone, width)
+    schedule = task.schedule
     with tempfile.TemporaryDirectory() as scratch:
-        live = Live(scratch, save_dvc_exp=False, dvcyaml=None, report=None)
-        steppers = Steppers(task, schedule, lr, how, live)
+        steppers = Steppers(task, how)
         for _ in task.train.in_order(schedule.batch_size):
             pass
         steps = steppers.together if steps is None else steps
@@ -116,57 +111,47 @@ def main(
     print(json.dumps(result))
 
 
-def chosen(
-    params: config.Params, net: Net, backbone: str | None, width: float | None
-) -> tuple[config.Pose | config.Localizer, float]:
-    """Schedule and learning rate of a net, with another backbone or width if given."""
+def make_task(params: config.Params, net: Net, backbone: str | None = None, width: float | None = None) -> Task:
+    """What the stage would train, with another backbone or width if given."""
     if net is Net.localizer and backbone is not None:
         raise ValueError("--backbone: the localizer has but one")
-    schedule = params.pose if net is Net.pose else params.localizer
+    section = params.pose if net is Net.pose else params.localizer
     changes = {name: value for name, value in (("backbone", backbone), ("width", width)) if value is not None}
-    section = type(schedule).model_validate(schedule.model_dump() | changes)
-    return section, params.lr if net is Net.pose else section.lr
-
-
-def make_task(net: Net, schedule: config.Pose | config.Localizer, how: Run) -> Task:
-    """What the stage would train."""
+    section = type(section).model_validate(section.model_dump() | changes)
     split = splits.load(SPLIT)
-    if net is Net.pose:
-        return tasks.pose_task(DATA, split, FACE, schedule, how)
-    return tasks.localizer_task(DATA / "widerface.h5", split, schedule, how)
+    if isinstance(section, config.Pose):
+        return tasks.pose_task(DATA, split, FACE, section, params.lr, params.seed)
+    return tasks.localizer_task(DATA / "widerface.h5", split, section, params.seed)
 
 
 class Ready:
-    """In place of a `supply.Supply`: its first steps, again and again, made ready before."""
+    """In place of a `BatchProducer`: the steps of its first block, prepared before, again and again."""
 
-    def __init__(self, supply: Supply) -> None:
-        self._steps = [supply.batch(step + 1) for step in range(supply.ahead)]
+    def __init__(self, producer: BatchProducer) -> None:
+        self._steps = [producer.batch(step + 1) for step in range(BLOCK)]
 
     def batch(self, step: int) -> Step:
-        """That of a step (1 is the first)."""
+        """The batch of a step (1 is the first)."""
         return self._steps[(step - 1) % len(self._steps)]
 
 
 class Steppers:
-    """The ways to train ``task`` that go through `fitting.Loop`, each with a net of its own; each gives seconds."""
+    """The ways to train ``task`` that use `Loop`, each with a net of its own; each returns seconds."""
 
-    def __init__(self, task: Task, schedule: config.Schedule, lr: float, how: Run, live: Live) -> None:
-        self.task, self.schedule, self.lr, self.how = task, schedule, lr, how
+    def __init__(self, task: Task, how: Run) -> None:
+        self.task, self.how = task, how
         world = World(how.devices, how.nodes, how.precision)
-        self._supply, self._alone = (
-            Supply(task.train, task.prepare, task.finish, schedule.batch_size, how.seed, world, threads)
+        size = task.schedule.batch_size
+        self._batches, self._alone = (
+            BatchProducer(task.train, task.prepare, task.finish, size, how.seed, world, threads)
             for threads in (how.threads, 1)
         )
-        self._supply.batch(1)  # its processes are forked now: later this one would have all its pages to copy
+        self._batches.batch(1)  # its workers are forked now: later this process would have to copy all its pages
         ready = Ready(self._alone)
         self.batch, _ = ready.batch(1)
-        with compute.settings(how.threads):
-            # copies: a loop takes the net as its own
-            self._real, self._cached, self._compute = (
-                Loop(dataclasses.replace(task, net=copy.deepcopy(task.net)), schedule, lr, how, live, None, world)
-                for _ in range(3)
-            )
-        self._cached.supply = ready
+        with torch_settings.settings(how.threads):
+            self._real, self._cached, self._compute = (Loop(_copy(task), how, None, None, world) for _ in range(3))
+        self._cached.batches = ready
         step = self.forward_backward
         self._once = Replay(step, self._compute.changed) if self._compute.recorded else step
         self.device = self.batch["image"].device
@@ -174,8 +159,8 @@ class Steppers:
 
     @property
     def together(self) -> int:
-        """So many steps are made ready at once."""
-        return self._supply.together
+        """The number of steps that are prepared together."""
+        return self._batches.steps_at_once
 
     def real(self, steps: int) -> float:
         """Seconds of so many steps."""
@@ -186,31 +171,29 @@ class Steppers:
         return self._learn("cached", self._cached, steps)
 
     def compute(self, steps: int) -> float:
-        """Seconds of so many times forward and backward."""
+        """Seconds of so many passes forward and backward."""
         return self._seconds(lambda: self._once(self.batch, ()), steps)
 
     def ready(self, steps: int) -> float:
         """Seconds for as many batches."""
         numbers = self._steps["ready"]
-        return self._seconds(lambda: self._supply.batch(next(numbers)), steps)
+        return self._seconds(lambda: self._batches.batch(next(numbers)), steps)
 
-    def supply(self) -> int:
-        """Make ready, in this process alone, the steps of a block that is not there yet; returns how many."""
-        ahead = self._alone.ahead
-        first = next(self._steps["alone"]) * ahead + 1
-        for step in range(first, first + ahead):
+    def prepare(self) -> None:
+        """Prepare the steps of a new block, in this process alone."""
+        first = next(self._steps["alone"]) * BLOCK + 1
+        for step in range(first, first + BLOCK):
             self._alone.batch(step)
-        return ahead
 
     def learn(self) -> None:
-        """All else of one step, by one operation after the other: when they are replayed none is seen."""
-        self._cached.step = self._cached.descend
+        """Do the rest of one step, one operation after the other: replayed ones cannot be counted."""
+        self._cached.step = self._cached.train_step
         self._cached.learn(next(self._steps["cached"]))
 
     def forward_backward(self, batch: Batch, _: Numbers = ()) -> Batch:
-        """Once, with the losses between them; returns their sum."""
+        """One pass forward, the losses, one pass backward; returns the loss."""
         loop = self._compute
-        loss, _ = loop.task.total(loop.net(batch["image"]), batch, 1.0)
+        loss, _ = loop.task.loss(loop.net(batch["image"]), batch, 1.0, loop.world.mean)
         loop.optimizer.zero_grad(set_to_none=True)
         loop.fabric.backward(loss)
         return {"loss": loss.detach()}
@@ -219,8 +202,8 @@ class Steppers:
         return self._seconds(lambda: loop.learn(next(self._steps[name])), steps, loop.check)
 
     def _seconds(self, step: Callable[[], object], steps: int, finish: Callable[[], None] = lambda: None) -> float:
-        with compute.settings(self.how.threads):
-            # others had the caches before, those of the processes that help, too
+        with torch_settings.settings(self.how.threads):
+            # the processor's caches were used by others before
             for _ in range(self.together):
                 step()
             _machine.synchronize()
@@ -232,15 +215,20 @@ class Steppers:
             return time.perf_counter() - start
 
 
+def _copy(task: Task) -> Task:
+    """The task with a net of its own, for a loop that trains it."""
+    copied = copy.copy(task)
+    copied.net = copy.deepcopy(task.net)
+    return copied
+
+
 def measure(names: list[str], net: Net, steppers: Steppers, steps: int, rounds: int, scratch: Path) -> dict:
-    """Figures of the ways called ``names``, timed in turn; ``scratch`` is a folder for what it takes."""
+    """Measurements of the ways called ``names``, timed in turn; ``scratch`` is a folder for temporary files."""
     timers: dict[str, Timer] = {name: getattr(steppers, name) for name in names if name != "per_sample"}
     found = {}
-    images = steps * steppers.schedule.batch_size
+    images = steps * steppers.task.schedule.batch_size
     if "per_sample" in names:
-        how, schedule = steppers.how, steppers.schedule
-        path = scratch / "samples.h5"
-        ancestor = PerSample(net, steppers.task, schedule.augment, schedule.batch_size, steppers.lr, how.seed, path)
+        ancestor = PerSample(net, steppers.task, steppers.how, scratch / "samples.h5")
         workers = sorted({max(1, _machine.cores() // 2), max(1, _machine.cores() - 1), _machine.cores()})
         best = min(workers, key=lambda number: ancestor.seconds(steps, number))
         timers["per_sample"] = lambda steps: ancestor.seconds(steps, best)
@@ -264,45 +252,49 @@ def measure(names: list[str], net: Net, steppers: Steppers, steps: int, rounds: 
 
 
 def ratio(ones: list[float], others: list[float]) -> float:
-    """The median of what each of some is to the one that was measured beside it."""
+    """The median ratio of timings that followed each other."""
     return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
 def roofline(speed: dict[str, float], steppers: Steppers) -> dict:
-    """Floating-point operations of forward and backward, and their share of what matrix products reach."""
-    with compute.settings(steppers.how.threads), FlopCounterMode(display=False) as counter:
+    """Floating-point operations of forward and backward, and the fraction of the peak that they reach."""
+    with torch_settings.settings(steppers.how.threads), FlopCounterMode(display=False) as counter:
         steppers.forward_backward(steppers.batch)
-    per_image = counter.get_total_flops() / steppers.schedule.batch_size
+    per_image = counter.get_total_flops() / steppers.task.schedule.batch_size
     peak = _machine.matmul_peak(steppers.device, steppers.how.precision)
-    shares = {name: round(speed[name] * per_image / peak, 4) for name in ("compute", "real") if name in speed}
-    return {"mflop_per_image": round(per_image / 1e6, 1), "peak_gflops": round(peak / 1e9, 1), "share_of_peak": shares}
+    fractions = {name: round(speed[name] * per_image / peak, 4) for name in ("compute", "real") if name in speed}
+    return {
+        "mflop_per_image": round(per_image / 1e6, 1),
+        "peak_gflops": round(peak / 1e9, 1),
+        "fraction_of_peak": fractions,
+    }
 
 
 class Operations(TorchDispatchMode):
-    """Counts tensor operations, without those that only look at a tensor in another way."""
+    """Counts tensor operations, except those that return a view."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        """Count and do one."""
+        """Count and do an operation."""
         self.count += not func.is_view
         return func(*args, **(kwargs or {}))
 
 
 def operations(steppers: Steppers) -> dict[str, float]:
-    """How many a step takes for making its batch ready, and for all else."""
-    with compute.settings(steppers.how.threads):
+    """The number of tensor operations of a step: to prepare its batch, and for the rest."""
+    with torch_settings.settings(steppers.how.threads):
         with Operations() as ready:
-            steps = steppers.supply()
+            steppers.prepare()
         with Operations() as rest:
             steppers.learn()
-    return {"ready": round(ready.count / steps, 1), "rest": rest.count}
+    return {"ready": round(ready.count / BLOCK, 1), "rest": rest.count}
 
 
 def show(result: dict) -> None:
-    """The figures for people."""
+    """Print a table."""
     kind = f"{result['backbone'] or ''} {result['width']}".strip()
     print(f"{result['net']} ({kind}), batch {result['batch']}, {result['precision']}, {result['device_name']}")
     print(f"{result['cores']} cores, {result['threads']} threads; {result['rounds']} x {result['steps']} steps")
@@ -316,9 +308,9 @@ def show(result: dict) -> None:
         print(f"{'its workers':43} {result['per_sample_workers']:9}")
     print(f"{'forward and backward':43} {result['mflop_per_image']:9.1f} MFLOP an image")
     print(f"{'matrix product':43} {result['peak_gflops']:9.1f} GFLOP/s")
-    for name, value in result["share_of_peak"].items():
-        print(f"{f'share of it, {name}':43} {value:9.4f}")
-    print(f"{'tensor operations to make a batch ready':43} {result['operations_per_step']['ready']:9.1f} a step")
+    for name, value in result["fraction_of_peak"].items():
+        print(f"{f'fraction of it, {name}':43} {value:9.4f}")
+    print(f"{'tensor operations to prepare a batch':43} {result['operations_per_step']['ready']:9.1f} a step")
     print(f"{'tensor operations of all else':43} {result['operations_per_step']['rest']:9} a step")
     print(f"{'peak memory':43} {result['peak_mb']:9.1f} MB, {result['peak_mb_before_data']} before data was opened")
     if result["minor_faults_per_step"] is not None:

@@ -1,4 +1,4 @@
-"""Processes that begin as copies of this one; none that was started by another outlives it."""
+"""Starting and ending processes: who is interrupted by Ctrl+C, and who ends when another process has ended."""
 
 import multiprocessing
 import os
@@ -7,53 +7,61 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.context import BaseContext
 from typing import Any, cast
 
 import psutil
 
-WATCH = "watch"  # name of the thread that ends this process: it holds no lock, so that forking beside it is safe
-SHELLS = ("sh", "ash", "dash", "bash", "zsh", "ksh", "fish", "cmd")
-
-
-def forking() -> BaseContext:
-    """The way to start processes that begin as copies of this one, without Python's warning of other threads.
-
-    What a copy calls must not need a lock that another thread may hold just then. Raises ValueError where the system
-    has no such thing.
-    """
-    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    return multiprocessing.get_context("fork")
+WATCHER = "watcher"  # name of the thread that ends this process: it holds no lock, so forking beside it is safe
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
-    """No interruption here: for what must be done whole, such as starting processes and ending them.
+def ignore_sigint() -> Iterator[None]:
+    """A context in which this process ignores interruptions (Ctrl+C): for what must not be done by halves.
 
-    Those that are started never hear of one: this process does, and ends them. One that comes just now is lost. Other
-    threads than the main one hear of none, and so what they start does.
+    Processes started within ignore them for good; this one is interrupted and ends them. Without effect in another
+    thread than the main one, which alone is interrupted.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited however processes are started
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited, however processes are started
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def starting_processes() -> Iterator[None]:
+    """`ignore_sigint`, and no warning of Python's if this process has threads and is forked.
+
+    Whoever forks sees to it that the copy needs no lock that another thread may hold just then.
+    """
+    with ignore_sigint(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        yield
+
+
 def end_with_parent() -> None:
-    """A copy ends with the process that it was made of, even if that one was killed: it would wait for ever."""
+    """From now on this process, one of multiprocessing's, ends when its parent does, even if that was killed."""
     parent = cast(Any, multiprocessing.parent_process())
     _end_after(parent.join)
 
 
-def end_with_launcher() -> None:
-    """The same for a program that another started, be it through a shell, which would live on."""
-    above = psutil.Process().parents()
-    for launcher in [process for process in above if process.name().split(".")[0] not in SHELLS][:1]:
-        _end_after(launcher.wait)
+def end_with_launcher(variable: str) -> None:
+    """From now on this process ends when the program that launched it does, even if that was killed.
+
+    variable: of the environment, which the launcher sets for what it starts. So the launcher is the nearest ancestor
+    without it; a shell between them, which would live on, has it too.
+    """
+    for ancestor in psutil.Process().parents():
+        try:
+            inherited = variable in ancestor.environ()
+        except psutil.Error:  # another user's
+            inherited = False
+        if not inherited:
+            _end_after(ancestor.wait)
+            return
 
 
 def _end_after(wait: Callable[[], object]) -> None:
@@ -61,4 +69,4 @@ def _end_after(wait: Callable[[], object]) -> None:
         wait()
         os._exit(1)
 
-    threading.Thread(target=watch, name=WATCH, daemon=True).start()
+    threading.Thread(target=watch, name=WATCHER, daemon=True).start()

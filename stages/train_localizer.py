@@ -27,8 +27,7 @@ def main(
         out / tasks.MODEL_NAME, folders={out / tasks.LIVE_NAME: ("metrics.json", "plots")}, inputs=[dataset, split]
     )
     params = config.load()
-    how = Run.of(params)
-    tasks.train_localizer(dataset, splits.load(split), out, params.localizer, how, Path("work/localizer"))
+    tasks.train_localizer(dataset, splits.load(split), out, params.localizer, Run.of(params), Path("work/localizer"))
 
 
 if __name__ == "__main__":

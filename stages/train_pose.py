@@ -28,8 +28,7 @@ def main(
         out / tasks.MODEL_NAME, folders={out / tasks.LIVE_NAME: ("metrics.json", "plots")}, inputs=[folder, split, face]
     )
     params = config.load()
-    how = Run.of(params)
-    tasks.train_pose(folder, splits.load(split), face, out, params.pose, params.lr, how, Path("work/pose"))
+    tasks.train_pose(folder, splits.load(split), face, out, params.pose, params.lr, Run.of(params), Path("work/pose"))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""What a step does on an accelerator, rehearsed where there is none: on torch's meta device, which has no numbers.
+"""What a step does on an accelerator, on torch's meta device, which stands in for one: its tensors have no values.
 
-A number that is asked for there is an error of torch's own. What comes from this machine's memory while a step is under
-way, a constant for instance, would wait for all work that was launched before; it is found here.
+To read a value there is an error of torch's own. What is copied there during a step, a constant for instance, would
+wait for all work that was launched before; that is found here.
 """
 
-import dataclasses
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 import pytest
 import torch
@@ -17,9 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nntrack.networks import losses
-from nntrack.training import loop as fitting
-from nntrack.training.batches import AHEAD, BESIDE
-from nntrack.training.dataset import Mixture
+from nntrack.training import loop as module
+from nntrack.training.batches import BLOCK
 from nntrack.training.distributed import World
 from nntrack.training.loop import Loop
 from nntrack.training.optimizer import Muon
@@ -29,14 +27,8 @@ from tests.trainings import RUN
 DEVICE = torch.device("meta")
 
 
-class Draws(torch.Generator):
-    """A generator that says where it lives."""
-
-    device = DEVICE
-
-
 class Traffic(TorchDispatchMode):
-    """Notes the operations that bring something to the device and make it wait for that."""
+    """Finds the operations that copy something to the device and wait for that."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,17 +36,17 @@ class Traffic(TorchDispatchMode):
         self.found: list[str] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        """Look at what goes in, and do it."""
+        """Look at what goes in and out of an operation, and do it."""
         given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor)]
         made = func(*args, **(kwargs or {}))
         outputs = [value for value in tree_leaves(made) if isinstance(value, torch.Tensor)]
         there = [value for value in [*given, *outputs] if value.device == DEVICE]
-        # numbers without a dimension go along with the launch
+        # scalars are arguments of the launch
         here = [value for value in given if value.device != DEVICE and value.ndim]
         if there and here and not (kwargs or {}).get("non_blocking"):
-            self.found.append(f"{func} of what is on this machine")
+            self.found.append(f"{func} of what is in the processor's memory")
         new = [value for value in given if value.device == DEVICE and _key(value) not in self.known]
-        self.found += [f"{func} of what just came there" for _ in new]
+        self.found += [f"{func} of what was just copied" for _ in new]
         self.known |= {_key(value): value.untyped_storage() for value in there}  # kept, or others get their place
         return made
 
@@ -70,22 +62,20 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def loop(data, net, monkeypatch):
-    """A training of a net on that device."""
-    task, schedule = trainings.of(net, data)
-    # what a meta device has not, but every accelerator has
+    """The loop of a net on that device."""
+    # what a meta device lacks
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(fitting, "Muon", lambda groups, lr, **_: Muon(groups, lr))
+    monkeypatch.setattr(module, "Muon", lambda groups, lr, **_: Muon(groups, lr))
     monkeypatch.setattr(CPUAccelerator, "setup_device", lambda *_: None)
-    generator = torch.Generator
-    monkeypatch.setattr(torch, "Generator", lambda device="cpu": Draws() if device == DEVICE else generator(device))
     world = World(1, 1, RUN.precision)
     world.fabric = Fabric(strategy=SingleDeviceStrategy(DEVICE))
-    task = dataclasses.replace(task, train=Mixture(task.train._parts, DEVICE, task.train._needs))
-    return Loop(task, schedule, 1e-3, RUN, None, None, world)
+    loop = Loop(trainings.of(net, data), RUN, None, None, world)
+    with closing(loop.batches):
+        yield loop
 
 
 @pytest.mark.parametrize(
-    ("bring", "waits"),
+    ("copy", "waits"),
     [
         (lambda there: there.new_tensor([1.0, 2.0]), True),
         (lambda there: torch.ones(2).to(DEVICE), True),
@@ -94,28 +84,27 @@ def loop(data, net, monkeypatch):
         (lambda there: 2.0, False),
     ],
 )
-def test_what_waits_is_found(bring, waits):
+def test_what_waits_is_found(copy, waits):
     with Traffic() as traffic:
         there = torch.zeros(2, device=DEVICE)
-        there + bring(there)
+        there + copy(there)
     assert bool(traffic.found) == waits
 
 
 @pytest.mark.parametrize("net", trainings.NETS)
 def test_a_step_waits_for_nothing(loop):
-    block = AHEAD * BESIDE
     with Traffic() as traffic:
-        for step in range(1, block + 2):
+        for step in range(1, 3):
             loop.learn(step)
         traffic.found.clear()
-        # constants are there now; of these steps one makes batches ready
-        for step in range(2 * block - 1, 2 * block + 2):
+        # constants are there now; of these steps one begins a block
+        for step in range(BLOCK, BLOCK + 2):
             loop.learn(step)
     assert not traffic.found
 
 
 class Zeros(torch.autograd.Function):
-    """Something whose gradient asks for a number, as that of `torch.prod` does."""
+    """An operation whose gradient reads a value, as that of `torch.prod` does."""
 
     @staticmethod
     def forward(ctx, x):
@@ -126,15 +115,15 @@ class Zeros(torch.autograd.Function):
         return grad if (grad == 0).sum().item() else 2 * grad
 
 
-@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize("reads", [False, True])
 @pytest.mark.parametrize("net", trainings.NETS)
-def test_no_gradient_asks_for_a_number(data, net, asks):
-    # torch takes another way on a meta device, so this is seen on the processor
-    (task, _), table = trainings.of(net, data), losses.POSE if net == "pose" else losses.LOCALIZER
+def test_no_gradient_reads_a_value(data, net, reads):
+    # torch takes another way on a meta device, so this is tested on the processor
+    task = trainings.of(net, data)
     batch = task.finish(task.prepare(task.train.batch(torch.arange(4)), None))
-    with profile(activities=[ProfilerActivity.CPU]) as watched:
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
         predicted = task.net(batch["image"])
-        if asks:
+        if reads:
             predicted["box"] = Zeros.apply(predicted["box"])
-        losses.total(dict.fromkeys(table, 1.0), table, predicted, batch)[0].backward()
-    assert any(event.key == "aten::item" for event in watched.key_averages()) == asks
+        losses.total(dict.fromkeys(task.table, 1.0), task.table, predicted, batch)[0].backward()
+    assert any(event.key == "aten::item" for event in profiled.key_averages()) == reads

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from dvclive import Live
 
 from benchmarks import _machine, _per_sample, memory
 from benchmarks import training as benchmark
@@ -16,18 +15,16 @@ from nntrack.data import splits
 from nntrack.data.hdf5 import Stored
 from nntrack.face_model import model
 from nntrack.geometry import affine
-from nntrack.training import augment, dataset, kernels, tasks
-from nntrack.training.loop import Run
+from nntrack.training import augment, dataset, image_ops, tasks
 from tests import faces, shrink
 from tests.conftest import ROOT
 
 PLAIN = Augment(**dict.fromkeys(Augment.model_fields, 0.0))
-RUN = Run(1, 1, "32-true")
 MOVING = PLAIN.model_copy(update={"rotation": 45.0, "scale": 0.3, "shift": 0.2, "flip": 0.5})
 FIELDS = {
     *("net", "backbone", "width", "batch", "precision", "threads", "cores", "device", "device_name", "steps", "rounds"),
     *("peak_mb_before_data", "peak_mb", "images_per_second", "ratios", "minor_faults_per_step", "per_sample_workers"),
-    *("loader_images_per_second", "loader_core_ms", "mflop_per_image", "peak_gflops", "share_of_peak"),
+    *("loader_images_per_second", "loader_core_ms", "mflop_per_image", "peak_gflops", "fraction_of_peak"),
     "operations_per_step",
 }
 
@@ -56,32 +53,36 @@ def checkout(folder, monkeypatch):
     cv2.setNumThreads(threads)
 
 
-def figures(capsys, **options):
+def result(capsys, **options):
     benchmark.main(**{"steps": 1, "rounds": 1, **options})
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
+def make_task(net):
+    return benchmark.make_task(config.load(), net)
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("net", list(benchmark.Net))
-def test_the_last_line_holds_all_figures(net, checkout, capsys):
-    told = figures(capsys, net=net)
-    assert set(told) == FIELDS
-    assert set(told["images_per_second"]) == set(benchmark.WAYS)
-    assert set(told["ratios"]) == {"real/cached", "real/compute", "real/per_sample"}
-    assert told["net"] == net.value
-    assert min(told["images_per_second"].values()) > 0
-    assert 0 < told["operations_per_step"]["ready"] < told["operations_per_step"]["rest"]
-    assert told["mflop_per_image"] > 1 and told["peak_mb"] >= told["peak_mb_before_data"] > 0
+def test_the_last_line_holds_all_results(net, checkout, capsys):
+    found = result(capsys, net=net)
+    assert set(found) == FIELDS
+    assert set(found["images_per_second"]) == set(benchmark.WAYS)
+    assert set(found["ratios"]) == {"real/cached", "real/compute", "real/per_sample"}
+    assert found["net"] == net.value
+    assert min(found["images_per_second"].values()) > 0
+    assert 0 < found["operations_per_step"]["ready"] < found["operations_per_step"]["rest"]
+    assert found["mflop_per_image"] > 1 and found["peak_mb"] >= found["peak_mb_before_data"] > 0
 
 
 def test_only_what_is_asked_for_is_timed(checkout, capsys):
-    told = figures(capsys, only="real,cached", backbone="mobilenet_v1", width=0.125)
-    assert set(told["images_per_second"]) == {"real", "cached"}
-    assert set(told["ratios"]) == {"real/cached"}
-    assert (told["backbone"], told["width"]) == ("mobilenet_v1", 0.125)
+    found = result(capsys, only="real,cached", backbone="mobilenet_v1", width=0.125)
+    assert set(found["images_per_second"]) == {"real", "cached"}
+    assert set(found["ratios"]) == {"real/cached"}
+    assert (found["backbone"], found["width"]) == ("mobilenet_v1", 0.125)
 
 
-def test_what_cannot_be_timed_is_said(checkout):
+def test_what_cannot_be_timed_is_an_error(checkout):
     with pytest.raises(ValueError, match="nothing is called 'cache'; known: real, cached"):
         benchmark.main(only="real,cache")
     with pytest.raises(ValueError, match="localizer has but one"):
@@ -90,13 +91,10 @@ def test_what_cannot_be_timed_is_said(checkout):
         benchmark.main(width=-1.0)
 
 
-def test_a_batch_made_ready_needs_no_store(checkout, monkeypatch, tmp_path):
-    params = config.load()
-    task = benchmark.make_task(benchmark.Net.pose, params.pose, RUN)
-    live = Live(str(tmp_path), save_dvc_exp=False, dvcyaml=None, report=None)
-    steppers = benchmark.Steppers(task, params.pose, params.lr, RUN, live)
+def test_a_cached_batch_reads_no_dataset(checkout, monkeypatch):
+    steppers = benchmark.Steppers(make_task(benchmark.Net.pose), _machine.alone(config.load()))
     read = []
-    monkeypatch.setattr(dataset.Mixture, "_gathered", lambda mixture, index: read.append(index) or 1 / 0)
+    monkeypatch.setattr(dataset.Mixture, "_images", lambda mixture, index: read.append(index) or 1 / 0)
     steppers.cached(2)
     steppers.compute(2)
     assert not read
@@ -105,34 +103,33 @@ def test_a_batch_made_ready_needs_no_store(checkout, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("net", list(benchmark.Net))
-def test_a_sample_is_shown_as_a_batch_is(net, checkout, monkeypatch):
-    """After the same similarity, labels agree to rounding and pictures to OpenCV's."""
-    params = config.load()
-    train = benchmark.make_task(net, params.pose if net is benchmark.Net.pose else params.localizer, RUN).train
+def test_a_sample_is_augmented_as_a_batch_is(net, checkout, monkeypatch):
+    """After the same similarity, labels agree to rounding and images to OpenCV's."""
+    task = make_task(net)
+    train = task.train
     batch = train.batch(torch.arange(len(train)))
-    moves = augment.draw_moves(batch["roi"], MOVING, torch.Generator().manual_seed(0))
-    monkeypatch.setattr(augment, "draw_moves", lambda *_: moves)
+    moves = augment.sample_moves(batch["roi"], MOVING, torch.Generator().manual_seed(0))
+    monkeypatch.setattr(augment, "sample_moves", lambda *_: moves)
     each = iter(moves.numpy())
-    monkeypatch.setattr(_per_sample, "draw_move", lambda *_: next(each))
-    show = {"pose": tasks.show_pose, "localizer": tasks.show_localizer}[net]
-    whole = tasks.net_input(show(PLAIN, 1, batch, torch.Generator()))
+    monkeypatch.setattr(_per_sample, "sample_move", lambda *_: next(each))
+    view = {"pose": tasks.pose_view, "localizer": tasks.localizer_view}[net]
+    whole = task.finish(view(batch, PLAIN, torch.Generator()))
     image = batch.pop("image")[:, 0].numpy()
     for number in range(len(train)):
         sample = {name: column[number] for name, column in batch.items()}
-        shown = _per_sample.SHOWN[net](PLAIN, image[number], sample, np.random.default_rng(0))
-        assert set(shown) == set(whole)
-        assert shown["image"].shape == whole["image"][number].shape
-        assert (shown["image"] - whole["image"][number]).abs().mean() < 0.01
-        for name, value in shown.items():
+        found = _per_sample.VIEWS[net](PLAIN, image[number], sample, np.random.default_rng(0))
+        assert set(found) == set(whole)
+        assert found["image"].shape == whole["image"][number].shape
+        assert (found["image"] - whole["image"][number]).abs().mean() < 0.01
+        for name, value in found.items():
             if name != "image":
                 torch.testing.assert_close(value, whole[name][number], atol=2e-5, rtol=0, msg=name)
 
 
 @pytest.mark.parametrize("net", list(benchmark.Net))
-def test_samples_are_read_as_they_were_drawn(net, checkout, tmp_path):
-    """Labels to the bit, pictures to what a JPEG loses; what no sample has is not there."""
-    params = config.load()
-    train = benchmark.make_task(net, params.pose if net is benchmark.Net.pose else params.localizer, RUN).train
+def test_samples_are_read_as_they_were_written(net, checkout, tmp_path):
+    """Labels to the bit, images to what a JPEG loses; labels that no sample has are left out."""
+    train = make_task(net).train
     generator = torch.Generator().manual_seed(0)
     kept = _per_sample.Encoded(train, 12, lambda image, sample, _: sample | {"image": image}, tmp_path / "x", generator)
     for number in range(len(kept)):
@@ -147,10 +144,12 @@ def test_samples_are_read_as_they_were_drawn(net, checkout, tmp_path):
     kept.close()
 
 
-def test_moves_are_drawn_alike():
+def test_moves_have_the_same_distribution():
     roi, rng = np.array([32, 40, 160, 168], np.float32), np.random.default_rng(0)
-    one = np.stack([_per_sample.draw_move(roi, MOVING, rng) for _ in range(4000)])
-    other = augment.draw_moves(torch.from_numpy(roi).expand(4000, 4), MOVING, torch.Generator().manual_seed(0)).numpy()
+    one = np.stack([_per_sample.sample_move(roi, MOVING, rng) for _ in range(4000)])
+    other = augment.sample_moves(
+        torch.from_numpy(roi).expand(4000, 4), MOVING, torch.Generator().manual_seed(0)
+    ).numpy()
     centre = np.array([96, 104, 1])
     for of in (affine.scale_of, affine.is_mirrored, lambda moves: np.abs(moves[:, 1, 0]), lambda moves: moves @ centre):
         np.testing.assert_allclose(of(one).mean(axis=0), of(other).mean(axis=0), rtol=0.05)
@@ -158,7 +157,7 @@ def test_moves_are_drawn_alike():
 
 
 @pytest.mark.parametrize("name", ["occlusion", "intensity", "blur", "noise"])
-def test_pictures_are_degraded_alike(name):
+def test_changes_have_the_same_distribution(name):
     """Many pictures of a disc on a ramp: their levels have the same mean and spread, and the same sharpness."""
     picture = np.tile(np.linspace(60, 180, 64).astype(np.uint8), (64, 1))
     picture = cv2.circle(picture, (32, 32), 12, 30, -1)
@@ -167,8 +166,8 @@ def test_pictures_are_degraded_alike(name):
     one = np.stack([_per_sample.degrade(picture, settings, rng) for _ in range(1500)])
     assert one.dtype == np.uint8
     many, still = torch.tensor(picture).repeat(6000, 1, 1, 1), torch.eye(2, 3).expand(6000, 2, 3)
-    drawn = augment.draw_changes(6000, settings, torch.Generator().manual_seed(0))
-    other = kernels.vary(many, still, (64, 64), drawn)[:, 0].numpy()
+    changes = augment.sample_changes(6000, settings, torch.Generator().manual_seed(0))
+    other = image_ops.warp(many, still, (64, 64), changes)[:, 0].numpy()
     edges = partial(np.diff, axis=2)
     for of in (lambda p: p, edges):
         one_, other_ = of(one.astype(np.float32)), of(other.astype(np.float32))
@@ -177,16 +176,16 @@ def test_pictures_are_degraded_alike(name):
     assert (one != picture).any(axis=(1, 2)).mean() > 0.4
 
 
-def test_nothing_is_degraded_that_shall_stay():
+def test_without_changes_an_image_stays():
     picture = np.random.default_rng(0).integers(0, 256, (contract.POSE_SIZE, contract.POSE_SIZE), np.uint8)
     assert np.array_equal(_per_sample.degrade(picture, PLAIN, np.random.default_rng(0)), picture)
 
 
-def test_a_file_without_pictures_is_large_and_takes_no_room(checkout, tmp_path):
+def test_a_file_without_images_is_large_and_takes_no_disk(checkout, tmp_path):
     like = Stored("data/hdf5/300wlp.h5")
     path = memory.sparse(tmp_path / "a" / "300wlp.h5", like, 1000)
-    told = path.stat()
-    assert told.st_size > 1000 * like.image[0].nbytes > 8 * told.st_blocks * 512
+    on_disk = path.stat()
+    assert on_disk.st_size > 1000 * like.image[0].nbytes > 8 * on_disk.st_blocks * 512
     stored = Stored(path)
     assert np.array_equal(stored.image[0], like.image[0]) and not stored.image[-1].any()
     order = np.arange(1000) % len(like)
@@ -196,13 +195,13 @@ def test_a_file_without_pictures_is_large_and_takes_no_room(checkout, tmp_path):
 
 
 @pytest.mark.slow
-def test_memory_is_told(checkout, monkeypatch, capsys):
+def test_memory_is_measured(checkout, monkeypatch, capsys):
     monkeypatch.setenv("PYTHONPATH", os.fspath(ROOT))
     monkeypatch.setattr(_machine, "physical_bytes", lambda: 40 * 192 * 192)
     memory.main(times=2.0, steps=1, rounds=1)
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["samples"] == {"small": 24, "large": 80}
-    assert told["ratio"] > 0 and told["steps"] == 1
-    assert told["label_bytes_per_sample"] == 219 * 4 + 5  # all labels and masks but face and camera
-    assert all(peak["all"] > 1 for peak in told["peak_mb"].values())
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["samples"] == {"small": 24, "large": 80}
+    assert found["ratio"] > 0 and found["steps"] == 1
+    assert found["label_bytes_per_sample"] == 219 * 4 + 5  # all labels and masks but face and camera
+    assert all(peak["all"] > 1 for peak in found["peak_mb"].values())
     assert not list((checkout / "work").iterdir())

@@ -25,9 +25,9 @@ def write(folder):
 
 
 def of(net, folder):
-    """Task and schedule of a net."""
-    schedule = getattr(_PARAMS, net).model_copy(update=_SMALL)
+    """The task of a net."""
+    params = getattr(_PARAMS, net).model_copy(update=_SMALL)
     if net == "localizer":
-        return tasks.localizer_task(folder / "widerface.h5", {}, schedule, RUN), schedule
-    schedule = schedule.model_copy(update={"sampling": {"300wlp": 1.0}})
-    return tasks.pose_task(folder, {}, folder / "facemodel.npz", schedule, RUN), schedule
+        return tasks.localizer_task(folder / "widerface.h5", {}, params, RUN.seed)
+    params = params.model_copy(update={"sampling": {"300wlp": 1.0}})
+    return tasks.pose_task(folder, {}, folder / "facemodel.npz", params, 1e-3, RUN.seed)

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from nntrack.data.sample import Sample
-from nntrack.processes import WATCH, deaf, end_with_parent, forking
+from nntrack.processes import WATCHER, end_with_parent, ignore_sigint, starting_processes
 
 Work = Callable[[Any, Any], Sequence[Any]]  # (context, task) -> outcomes, samples among them
 _SLOT = 4 << 20  # bytes of shared memory per chunk in flight; pictures beyond it go through the pipe
@@ -72,14 +72,14 @@ def _by_processes(work: Work, context: Any, tasks: Sequence[Any], workers: int) 
             slot = number % in_flight
             if len(pending) == in_flight:
                 yield _take(slots, *pending.popleft())
-            with deaf():  # it starts processes
+            with starting_processes():
                 pending.append((slot, pool.submit(_run, task, slot)))
         while pending:
             yield _take(slots, *pending.popleft())
     except BrokenProcessPool as error:
         raise ChildProcessError("a worker process died (out of memory?); run again, or with fewer workers") from error
     finally:
-        with deaf():  # if it is interrupted, workers wait for ever
+        with ignore_sigint():  # if it is interrupted, workers wait for ever
             pool.shutdown(cancel_futures=True)
         cv2.setNumThreads(threads)
 
@@ -151,8 +151,8 @@ def _start_method() -> BaseContext:
     """Forking saves every worker its imports, but is only safe in a process without other threads."""
     methods = multiprocessing.get_all_start_methods()
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if sys.platform == "linux" and set(others) <= {WATCH} and "torch" not in sys.modules:
-        return forking()  # NumPy's own threads are stopped by its fork handlers
+    if sys.platform == "linux" and set(others) <= {WATCHER} and "torch" not in sys.modules:
+        return multiprocessing.get_context("fork")  # NumPy's own threads are stopped by its fork handlers
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     context.set_forkserver_preload(["nntrack.readers._format", "h5py"])  # else every worker imports them
     return context

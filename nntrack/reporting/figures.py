@@ -22,7 +22,7 @@ from nntrack.networks.localizer import LocalizerNet
 from nntrack.reporting import contact_sheet, overlay
 from nntrack.reporting.contact_sheet import Group, Tile, evenly, title_of
 from nntrack.reporting.overlay import PREDICTED, TRUTH, Canvas
-from nntrack.training import augment, kernels, torch_settings
+from nntrack.training import augment, image_ops, torch_settings
 from nntrack.training.dataset import Batch, Mixture, Part
 
 COLUMNS = 4
@@ -145,10 +145,10 @@ def _variations(
     if not len(rows):
         return [Group(name, [])]
     # only the first of every stack is shown, since a stack shares its augmentation
-    every = torch.arange(len(rows)).repeat_interleave(COLUMNS).repeat(kernels.CHANNELS)
+    every = torch.arange(len(rows)).repeat_interleave(COLUMNS).repeat(image_ops.STACK)
     batch = Mixture([Part(stored, rows)]).batch(every)
     generator = torch.Generator().manual_seed(seed)
-    plain, varied = augment.view(batch, size), augment.varied_view(batch, size, settings, generator)
+    plain, varied = augment.view(batch, size), augment.random_view(batch, size, settings, generator)
     tiles = []
     for number in range(len(rows) * COLUMNS):
         first = number % COLUMNS == 0

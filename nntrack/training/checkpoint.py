@@ -1,8 +1,8 @@
-"""A training's checkpoint: all it takes to go on after any end, a killed process included, as if there had been none.
+"""A training's checkpoint: all that it takes to continue to the same bytes after any end, a killed process included.
 
-It is kept in ``<folder>/<digest>/``, where the digest is of everything that decides the result, so that a checkpoint of
-other parameters, inputs or code is never taken for one's own. The file is a checksum and what ``torch.save`` makes of
-tensors and plain values; no code is run in reading it.
+It is kept in ``<folder>/<digest>/``. The digest is of everything that decides the result, so that the checkpoint of
+other parameters, inputs or code is never used. The file is a checksum and what ``torch.save`` makes of tensors and
+plain values; reading it runs no code.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -27,37 +28,39 @@ from nntrack.files import replacing
 
 NAME = "checkpoint"
 EVERY = 10.0  # seconds between two checkpoints, at least
-SHARE = 0.01  # of the time may go into writing them: a slow disk gets fewer
+TIME_FRACTION = 0.01  # of the time may go into writing them: a slow disk gets fewer
+_READ_SIZE = 1 << 22  # bytes
 
 
 class Stateful(Protocol):
-    """What has a state of plain values and tensors, as nets and optimisers do."""
+    """An object with a state of plain values and tensors, as nets and optimizers are."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state."""
 
     def load_state_dict(self, state: dict[str, Any], /) -> Any:
-        """Take on a state."""
+        """Set the state."""
 
 
 Parts = Mapping[str, Stateful]
 
 
 def digest(values: Any, files: Iterable[str | os.PathLike[str]]) -> str:
-    """Of JSON-like ``values`` and ``files`` that a training depends on, of libraries and of the project's code in use.
+    """A digest of all that decides a training: JSON-like ``values``, ``files``, libraries, the project's loaded code.
 
-    A file is taken to be the same if size and time of last change are: gigabytes are not read at every start.
+    Files go by name, size and checksum, so that one may be made again or linked anew by DVC. To read them takes a
+    second a gigabyte, and brings them into memory, where the training needs them.
     """
     libraries = [library.__version__ for library in (torch, np, cv2)]
-    facts = {"values": values, "files": [_identity(path) for path in files], "libraries": libraries}
+    facts = {"values": values, "files": [_content(path) for path in files], "libraries": libraries}
     return config.digest(facts | {"code": _code()})
 
 
 class Checkpoint:
-    """The last good state of the training whose digest is ``key``; ``parts`` are always the same objects, by name.
+    """The last good state of the training whose digest is ``key``.
 
     There is no lock: a file is only ever replaced whole, and processes of one digest write the same states. If one
-    takes another's folder away, that one writes it again.
+    removes another's folder, that one writes it again.
     """
 
     def __init__(self, folder: str | os.PathLike[str], key: str) -> None:
@@ -67,13 +70,13 @@ class Checkpoint:
         self._cost = 0.0
         self._failed = False
 
-    def restore(self, parts: Parts, first: Callable[[Callable[[], Any]], Any] = lambda ask: ask()) -> int:
-        """Bring ``parts`` to the checkpoint's state; returns the step after which it was written, 0 without one.
+    def restore(self, parts: Parts, from_first: Callable[[Callable[[], Any]], Any] = lambda call: call()) -> int:
+        """Load the checkpoint into ``parts``; returns the step after which it was written, 0 if there is none.
 
         What other trainings left in the folder is removed.
-        first: makes one of several processes look at the folder, and gives what it finds to all.
+        from_first: calls a function in one of several processes, and gives the result to all.
         """
-        state = first(self._find)
+        state = from_first(self._find)
         if state is None:
             return 0
         for name, part in parts.items():
@@ -82,13 +85,13 @@ class Checkpoint:
         return self._step
 
     def due(self) -> bool:
-        """Whether it is time for the next. When it is written does not influence what is learnt."""
-        return time.monotonic() - self._written >= max(EVERY, self._cost / SHARE)
+        """Whether it is time for the next one. When it is written does not influence the training."""
+        return time.monotonic() - self._written >= max(EVERY, self._cost / TIME_FRACTION)
 
     def save(self, step: int, parts: Parts) -> None:
         """Replace the checkpoint by the state after ``step``, unless a number in it is not finite.
 
-        If it cannot be written, a line says so, once, and the one before stays.
+        If it cannot be written there is a warning, once, and the one before stays.
         """
         begun = time.monotonic()
         state = {"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}
@@ -98,19 +101,20 @@ class Checkpoint:
                 self._step, self._failed = step, False
             except OSError as error:
                 if not self._failed:
-                    _warn(f"{self.path} could not be written ({error.strerror or error}); going on. {self.told()}")
+                    why = error.strerror or error
+                    _warn(f"{self.path} could not be written ({why}); training continues. {self.report()}")
                 self._failed = True
         self._written = time.monotonic()
         self._cost = self._written - begun
 
-    def told(self) -> str:
-        """A sentence on where training could go on from."""
+    def report(self) -> str:
+        """A sentence on where training could continue from."""
         if not self._step:
             return "There is no checkpoint"
         return f"The last good checkpoint is that of step {self._step}, {self.path}"
 
     def remove(self) -> None:
-        """Take the checkpoint away, now that what came of it is safe, and the folder if nothing else is in it."""
+        """Delete the checkpoint, when the result is written, and the folder if nothing else is in it."""
         shutil.rmtree(self.path.parent, ignore_errors=True)
         with suppress(OSError):
             self.path.parents[1].rmdir()
@@ -119,7 +123,7 @@ class Checkpoint:
         self._tidy()
         state = self._read()
         if state is not None:
-            tqdm.write(f"going on after step {state['step']}, from {self.path}")
+            tqdm.write(f"continuing after step {state['step']}, from {self.path}")
         return state
 
     def _tidy(self) -> None:
@@ -150,11 +154,11 @@ class Checkpoint:
             stream.write(hashlib.sha256(data).digest())
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())  # or the name could outlive a power cut and the content not
+            os.fsync(stream.fileno())  # or a power cut could leave the name without the content
 
 
 def finite(state: Any) -> bool:
-    """Whether all numbers of all tensors are: from others no training recovers."""
+    """Whether all numbers in all tensors of a nested state are finite: no training recovers from others."""
     if isinstance(state, torch.Tensor):
         return not state.is_floating_point() or bool(torch.isfinite(state).all())
     if isinstance(state, dict):
@@ -162,13 +166,16 @@ def finite(state: Any) -> bool:
     return not isinstance(state, list | tuple) or all(map(finite, state))
 
 
-def _identity(path: str | os.PathLike[str]) -> tuple[str, int, int]:
-    found = os.stat(path)
-    return Path(path).name, found.st_size, found.st_mtime_ns
+def _content(path: str | os.PathLike[str]) -> tuple[str, int, int]:
+    checksum = 0
+    with open(path, "rb") as stream:
+        while data := stream.read(_READ_SIZE):
+            checksum = zlib.crc32(data, checksum)
+    return Path(path).name, os.path.getsize(path), checksum
 
 
 def _code() -> dict[str, str]:
-    """Module to hash of its file, for all of the project's that are loaded."""
+    """The hash of the file of each loaded module of the project, by module."""
     ours = {name: module.__file__ for name, module in sys.modules.items() if f"{name}.".startswith("nntrack.")}
     return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in ours.items() if file}
 

@@ -1,60 +1,64 @@
-"""How one NVIDIA GPU is told what to do: a step that is recorded once and launched as one, and work beside it."""
+"""A training step recorded as a CUDA graph, and launched as one.
+
+A small network's step is a thousand operations, each of which takes the GPU less time than it takes to launch it.
+"""
 
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 import torch
 from tqdm import tqdm
 
 from nntrack.training.dataset import Batch
 
-WARM_UP = 3  # times that a step is done before it is recorded: libraries make their choices, constants are made
-FIRST, LATER = -1, 0  # priorities of streams: what is recorded goes first
+WARM_UP = 3  # steps before the recording: libraries choose their algorithms, constants are made
 
 Number = float | torch.Tensor  # the latter without a dimension
 Numbers = Sequence[Number]
-Made = TypeVar("Made")
 
 
 class Step(Protocol):
     """Something that is done again and again to batches of the same shapes."""
 
     def __call__(self, batch: Batch, numbers: Numbers) -> Batch:
-        """What comes of a batch and of numbers."""
+        """The outputs of one step, by name."""
 
 
 class Replay:
-    """A ``step`` that is recorded, as a CUDA graph, when it is done for the first time; what it returns are copies.
+    """A step that is recorded when it is called for the first time, and replayed from then on.
 
-    A small net's step is a thousand operations, each of which takes the GPU less time than it takes to launch it. If
-    one of them waits for the GPU the step cannot be recorded: a line says so, and they are launched one by one.
-    step: does not look at its numbers, which are tensors for it.
-    changed: all tensors that a step changes beside what it returns; those that it makes in doing so, zeros, at the end.
+    If it waits for the GPU it cannot be recorded: a warning says so, and its operations are launched one by one.
     """
 
     def __init__(self, step: Step, changed: Callable[[], Sequence[torch.Tensor]]) -> None:
+        """
+        Args:
+            step: what is recorded; its numbers become tensors, at whose values it does not look.
+            changed: all tensors that a step changes besides its outputs. Those that the first step makes come last,
+                and are zeros before it.
+        """
         self._step, self._changed = step, changed
         self._graph: torch.cuda.CUDAGraph | None = None
         self._tried = False
         self._batch: Batch = {}
         self._numbers: list[torch.Tensor] = []
-        self._made: Batch = {}
+        self._outputs: Batch = {}
 
     def __call__(self, batch: Batch, numbers: Numbers) -> Batch:
-        """Do it."""
+        """One step; returns copies of its outputs."""
         if not self._tried:
             self._tried = True
             self._record(batch, numbers)
         if self._graph is None:
             return self._step(batch, numbers)
-        self._give(batch, numbers)
+        self._set_inputs(batch, numbers)
         self._graph.replay()
-        return {name: value.clone() for name, value in self._made.items()}
+        return {name: value.clone() for name, value in self._outputs.items()}
 
-    def _give(self, batch: Batch, numbers: Numbers) -> None:
+    def _set_inputs(self, batch: Batch, numbers: Numbers) -> None:
         torch._foreach_copy_([self._batch[name] for name in batch], list(batch.values()))
         for own, number in zip(self._numbers, numbers, strict=True):
             own.fill_(number)
@@ -62,55 +66,30 @@ class Replay:
     def _record(self, batch: Batch, numbers: Numbers) -> None:
         before = [value.detach().clone() for value in self._changed()]
         self._batch = {name: torch.empty_like(value) for name, value in batch.items()}
-        place = next(iter(batch.values())).device
-        self._numbers = [torch.zeros((), device=place) for _ in numbers]
-        self._give(batch, numbers)
-        current, beside = torch.cuda.current_stream(), torch.cuda.Stream(priority=FIRST)  # type: ignore[no-untyped-call]
-        beside.wait_stream(current)
-        with torch.cuda.stream(beside), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*capturable")  # an optimiser's, which is not yet recorded
+        self._numbers = [torch.zeros((), device=next(iter(batch.values())).device) for _ in numbers]
+        self._set_inputs(batch, numbers)
+        current, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(current)
+        with torch.cuda.stream(side), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*capturable")  # from an optimizer that is not recorded yet
             for _ in range(WARM_UP):
                 self._step(self._batch, self._numbers)
-        current.wait_stream(beside)
-        self._graph = self._recorded(current, beside)
-        # as if there had been none of all that
+        current.wait_stream(side)
+        self._graph = self._capture(current, side)
+        # as if none of these steps had been done
         with torch.no_grad():
             for value, old in zip_longest(self._changed(), before):
                 value.zero_() if old is None else value.copy_(old)
 
-    def _recorded(self, current: torch.cuda.Stream, beside: torch.cuda.Stream) -> torch.cuda.CUDAGraph | None:
+    def _capture(self, current: torch.cuda.Stream, side: torch.cuda.Stream) -> torch.cuda.CUDAGraph | None:
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=beside):
-                self._made = self._step(self._batch, self._numbers)
+            with torch.cuda.graph(graph, stream=side):
+                self._outputs = self._step(self._batch, self._numbers)
         except RuntimeError as error:
-            torch.cuda.set_stream(current)  # a failure leaves another behind
-            _warn(f"a step cannot be recorded, and so takes several times as long ({str(error).splitlines()[0]})")
+            torch.cuda.set_stream(current)  # a failure leaves the other one current
+            reason = str(error).splitlines()[0]
+            text = f"warning: the step cannot be recorded, and so takes several times as long ({reason})"
+            tqdm.write(text, file=sys.stderr)
             return None
         return graph
-
-
-class Beside(Generic[Made]):
-    """What ``make`` makes of numbers, beside the GPU's other work: while one is used the next is made."""
-
-    def __init__(self, make: Callable[[int], Made]) -> None:
-        self._make = make
-        self._stream = torch.cuda.Stream(priority=LATER)  # type: ignore[no-untyped-call]  # torch gives it no types
-        self._begun: dict[int, Made] = {}
-
-    def take(self, number: int) -> Made:
-        """That of a number; what was taken before is no longer used, or only by what was launched already."""
-        made = self._begun.pop(number) if number in self._begun else self._begin(number)
-        torch.cuda.current_stream().wait_stream(self._stream)
-        self._begun = {number + 1: self._begin(number + 1)}
-        return made
-
-    def _begin(self, number: int) -> Made:
-        # memory that is taken again may still be read by what was launched before
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
-            return self._make(number)
-
-
-def _warn(text: str) -> None:
-    tqdm.write(f"warning: {text}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What a training keeps of its way: losses not yet looked at, means not yet logged, the curves, the best weights.
+"""What is kept about a training as it goes: losses to be checked, means to be logged, curves, the best weights.
 
-All can be restored.
+All of it has a state that goes into checkpoints.
 """
 
 import math
@@ -16,38 +16,38 @@ from torch import nn
 
 from nntrack.training.dataset import Batch, Mixture
 
-EXPLODED = 1000.0  # times what the loss was at the first step (or 1): no training comes back from there ...
-PATIENCE = 20  # ... if so many steps in a row are; a single one may be an outlier, whose gradient is clipped
+EXPLODED = 1000.0  # times the loss of the first step (or 1): no training comes back from there ...
+PATIENCE = 20  # ... if so many steps in a row are above; a single one may be an outlier, whose gradient is clipped
 
 
-class Watch:
-    """Looks at losses some steps late: reading one at every step would keep an accelerator waiting."""
+class LossMonitor:
+    """Checks losses some steps late: to read one at every step would keep an accelerator waiting."""
 
     def __init__(self, train: Mixture, gather: Callable[[Any], list[Any]] = lambda value: [value]) -> None:
-        """gather: what the processes that train together each have; the loss is the mean of theirs."""
+        """gather: from this process's value to those of all that train together; the loss is the mean of theirs."""
         self._train = train
         self._gather = gather
         self._pending: list[tuple[int, torch.Tensor, torch.Tensor]] = []
         self._limit: float | None = None
-        self._high = 0  # steps in a row
+        self._steps_above = 0  # in a row
 
     def add(self, step: int, loss: torch.Tensor, index: torch.Tensor) -> None:
-        """Remember a step's loss and its samples' numbers, of all processes in order."""
+        """Remember a step's loss and its samples' numbers, of all processes in order of rank."""
         self._pending.append((step, loss, index))
 
     def check(self) -> None:
-        """Look at all that was added. Raises ValueError, naming step and samples, if it is no number or exploded."""
+        """Check all that was added. Raises ValueError, naming step and samples, if a loss is not finite or exploded."""
         if not self._pending:
             return
         own = torch.stack([loss for _, loss, _ in self._pending]).tolist()
         losses = torch.tensor(self._gather(own))  # (processes, steps)
-        for (step, _, index), shares in zip(self._pending, losses.unbind(1), strict=True):
-            value = shares.mean().item()
+        for (step, _, index), of_processes in zip(self._pending, losses.unbind(1), strict=True):
+            value = of_processes.mean().item()
             if self._limit is None:
                 self._limit = EXPLODED * max(1.0, value)
-            self._high = self._high + 1 if value > self._limit else 0
-            if not math.isfinite(value) or self._high == PATIENCE:
-                suspects = index.view(len(shares), -1)[~(shares <= self._limit)]  # not a number: neither
+            self._steps_above = self._steps_above + 1 if value > self._limit else 0
+            if not math.isfinite(value) or self._steps_above == PATIENCE:
+                suspects = index.view(len(of_processes), -1)[~(of_processes <= self._limit)]  # NaN is not <= either
                 names = ", ".join(self._train.names(suspects.flatten()))
                 raise ValueError(
                     f"the loss became {value:.6g} at step {step}; lower the learning rate, or look at the samples of "
@@ -57,41 +57,41 @@ class Watch:
 
     @property
     def calm(self) -> bool:
-        """Whether the last loss that was looked at was no higher than it should be."""
-        return self._high == 0
+        """Whether the last loss that was checked was not too high."""
+        return self._steps_above == 0
 
     def state_dict(self) -> dict[str, Any]:
-        """What later checks depend on, once `check` was called and all is calm."""
+        """The state after `check`, if `calm`."""
         return {"limit": self._limit}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Watch on from there."""
+        """Continue from a state."""
         self._limit = state["limit"]
 
 
-class Recent:
-    """Means of a step's figures since they were last taken, for a single batch's say little about the net.
+class RunningMean:
+    """Means of a step's values since they were last taken, as a single batch's say little about the net.
 
-    They are summed where they are: reading one at every step would keep an accelerator waiting.
+    The sums stay on the device: to read a value at every step would keep an accelerator waiting.
     """
 
-    def __init__(self, mean: Callable[[torch.Tensor], torch.Tensor] = lambda figures: figures) -> None:
-        """mean: of what the processes that train together each have."""
+    def __init__(self, mean: Callable[[torch.Tensor], torch.Tensor] = lambda values: values) -> None:
+        """mean: of a tensor over the processes that train together."""
         self._mean = mean
         self._names: list[str] = []
         self._sums: torch.Tensor | None = None
         self._steps = 0
 
     @torch.no_grad()
-    def add(self, figures: Mapping[str, torch.Tensor]) -> None:
-        """Take in a step's figures, numbers, of the same names every time."""
-        self._names = list(figures)
-        values = torch.stack(list(figures.values()))
-        self._sums = values if self._sums is None else self._sums.to(values.device) + values
+    def add(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Add a step's values, scalars of the same names every time."""
+        self._names = list(values)
+        stacked = torch.stack(list(values.values()))
+        self._sums = stacked if self._sums is None else self._sums.to(stacked.device) + stacked
         self._steps += 1
 
     def take(self) -> dict[str, float]:
-        """The means of the steps that were added, none without any; what is added next begins anew."""
+        """The means over the steps that were added, empty if there are none; then begin anew."""
         if self._sums is None:
             return {}
         means = self._mean(self._sums / self._steps).tolist()
@@ -99,17 +99,17 @@ class Recent:
         return dict(zip(self._names, means, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        """What was added since."""
+        """The sums so far."""
         return {"sums": self._sums, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Add on to that."""
+        """Continue from a state."""
         self._sums, self._steps = state["sums"], state["steps"]
 
 
 @contextmanager
-def opened(folder: str | os.PathLike[str] | None) -> Iterator[Live | None]:
-    """A context in which dvclive writes to ``folder``; without one there is nothing to write to."""
+def live_logger(folder: str | os.PathLike[str] | None) -> Iterator[Live | None]:
+    """A context with dvclive writing to ``folder``; with None there is no logger."""
     if folder is None:
         yield None
         return
@@ -119,12 +119,12 @@ def opened(folder: str | os.PathLike[str] | None) -> Iterator[Live | None]:
     except OSError as error:
         if error.errno is None or error.filename is not None:
             raise
-        # a full disk's names no file
+        # that of a full disk names no file
         raise OSError(error.errno, os.strerror(error.errno), os.fspath(folder)) from error
 
 
 class Curves:
-    """Figures on their way into dvclive's files, remembered so that the same files can be written again."""
+    """Logs values to dvclive's files, and remembers them so that the same files can be written again."""
 
     def __init__(self, live: Live | None) -> None:
         """live: None in a process that writes nothing."""
@@ -142,7 +142,7 @@ class Curves:
         self._live.step = step
         for name, value in row.items():
             self._live.log_metric(name, value)
-        # after every row: what stands where in dvclive's summary depends on it
+        # after every row: the order in dvclive's summary depends on it
         self._live.sync()  # type: ignore[no-untyped-call]  # dvclive gives it no types
 
     def state_dict(self) -> dict[str, Any]:
@@ -163,19 +163,19 @@ class Best:
     score: float = float("inf")
 
     def offer(self, score: float, net: nn.Module) -> None:
-        """Take the net's weights if they are better."""
+        """Keep a copy of the net's weights if their score is lower."""
         if score < self.score:
-            self.score, self.weights = score, weights(net)
+            self.score, self.weights = score, copy_weights(net)
 
     def state_dict(self) -> dict[str, Any]:
         """Score and weights."""
         return {"score": self.score, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take score and weights as they are."""
+        """Continue from a state."""
         self.score, self.weights = state["score"], state["weights"]
 
 
-def weights(net: nn.Module) -> Batch:
+def copy_weights(net: nn.Module) -> Batch:
     """A copy of a net's state dict, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}

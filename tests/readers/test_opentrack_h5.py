@@ -17,7 +17,6 @@ from nntrack.networks import losses
 from nntrack.readers import conversion, opentrack_h5
 from nntrack.readers._format import Options
 from nntrack.training import tasks
-from nntrack.training.loop import Run
 from tests import archives, faces
 from tests.conftest import ROOT
 from tests.reading import read, unposed
@@ -208,9 +207,9 @@ class TestTraining:
         params = config.read_yaml(ROOT / "params.yaml")
         params["pose"] |= {"sampling": {"300wlp": 1.0}, "width": 0.25}
         pose = config.parse(params, "params.yaml").pose
-        task = tasks.pose_task(tmp_path, {}, tmp_path / "face.npz", pose, Run(1, 1, "32-true", 1, 1))
+        task = tasks.pose_task(tmp_path, {}, tmp_path / "face.npz", pose, 1e-3, 1)
         generator = torch.Generator().manual_seed(0)
-        batch = task.train.batch(task.train.draw(8, generator))
+        batch = task.train.batch(task.train.sample(8, generator))
         shown = task.finish(task.prepare(batch, generator))
         values = losses.evaluate(dict.fromkeys(losses.POSE, 1.0), losses.POSE, task.net(shown["image"]), shown)
         assert set(values) == set(losses.POSE)

@@ -10,7 +10,7 @@ from nntrack.deploy.runtime import LocalizerModel, PoseModel
 from nntrack.networks import weights
 from nntrack.networks.localizer import LocalizerConfig, LocalizerNet
 from nntrack.reporting import contact_sheet, figures
-from nntrack.training import augment, kernels
+from nntrack.training import augment, image_ops
 from stages import pictures
 from tests import faces, onnx_files
 from tests.conftest import ROOT
@@ -87,13 +87,13 @@ def test_another_seed_gives_another_augmentation_of_the_same_originals(tmp_path,
 
 def test_no_two_augmented_versions_are_alike(tmp_path, rng, monkeypatch):
     people, seen = posed(tmp_path / "300wlp.h5", rng), []
-    varied = augment.varied_view
+    varied = augment.random_view
 
     def recorded(batch, *others):
-        seen.append(batch["index"][kernels.stacks(len(batch["index"]))])
+        seen.append(batch["index"][image_ops.stacks(len(batch["index"])).T])
         return varied(batch, *others)
 
-    monkeypatch.setattr(augment, "varied_view", recorded)
+    monkeypatch.setattr(augment, "random_view", recorded)
     figures.augmentation(people, PARAMS.pose.augment, people, PARAMS.localizer.augment, 0)
     assert len(seen) == 2
     for stacks in seen:

@@ -1,13 +1,13 @@
-"""Steps that are recorded, on a GPU where there is one, and rehearsed without."""
+"""Recorded steps, on a GPU if there is one, and on a processor that stands in for it."""
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 import torch
 from torch import nn
 
 from nntrack.training import torch_settings
-from nntrack.training.cuda_graph import Beside, Replay
+from nntrack.training.cuda_graph import Replay
 from nntrack.training.distributed import World
 from nntrack.training.loop import Loop
 from nntrack.training.optimizer import Muon
@@ -18,17 +18,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*capturable")  # steps are take
 
 
 class Stream:
-    """A stream that notes for whom it waits."""
-
-    def __init__(self, priority=0):
-        self.waited = []
+    """A stream on which nothing runs."""
 
     def wait_stream(self, other):
-        self.waited.append(other)
+        pass
 
 
 class Graph:
-    """What was done within `recording`, to be done again."""
+    """The steps made within `recording`, to be replayed."""
 
     def __init__(self):
         self.steps = []
@@ -39,8 +36,8 @@ class Graph:
 
 
 def rehearse(monkeypatch):
-    """Let the processor stand in for a GPU; returns how the step of a `Replay` is told what is recorded."""
-    current, graphs = Stream(), []
+    """Let the processor stand in for a GPU; returns a function that makes a step recordable."""
+    graphs = []
 
     @contextmanager
     def within(*_, **__):
@@ -54,7 +51,7 @@ def rehearse(monkeypatch):
 
     for name, stand_in in {
         "Stream": Stream,
-        "current_stream": lambda: current,
+        "current_stream": Stream,
         "set_stream": lambda stream: None,
         "stream": within,
         "CUDAGraph": Graph,
@@ -62,26 +59,26 @@ def rehearse(monkeypatch):
     }.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
 
-    def recorded(step):
-        def told(batch, numbers):
-            made = step(batch, numbers)
+    def recordable(step):
+        def recorded(batch, numbers):
+            outputs = step(batch, numbers)
             for graph in graphs:
 
                 def again():
                     for name, value in step(batch, numbers).items():
-                        made[name].copy_(value)
+                        outputs[name].copy_(value)
 
                 graph.steps.append(again)
-            return made
+            return outputs
 
-        return told
+        return recorded
 
-    return recorded
+    return recordable
 
 
 @pytest.fixture(params=["rehearsed", pytest.param("real", marks=pytest.mark.skipif(not HERE, reason="no GPU here"))])
 def place(request, monkeypatch):
-    """A device, and what a step has to go through before a `Replay` is given it."""
+    """A device, and a function that makes a step recordable there."""
     if request.param == "real":
         return "cuda", lambda step: step
     return "cpu", rehearse(monkeypatch)
@@ -118,9 +115,9 @@ def given(device, step):
 
 
 def test_a_replay_does_what_the_step_does(place):
-    device, told = place
+    device, recordable = place
     plain, other = Learner(device), Learner(device)
-    replay = Replay(told(other.step), other.changed)
+    replay = Replay(recordable(other.step), other.changed)
     losses = [(plain.step(*given(device, step))["loss"], replay(*given(device, step))["loss"]) for step in range(1, 8)]
     # each is its own: none was written over by those after it
     assert len({loss.item() for _, loss in losses}) == len(losses)
@@ -131,13 +128,13 @@ def test_a_replay_does_what_the_step_does(place):
         torch.testing.assert_close(one, two)
 
 
-def test_what_was_learnt_before_the_recording_stays(place):
-    device, told = place
+def test_steps_before_the_recording_count(place):
+    device, recordable = place
     plain, other = Learner(device), Learner(device)
     for learner in (plain, other):
         for step in range(1, 4):
             learner.step(*given(device, step))
-    replay = Replay(told(other.step), other.changed)
+    replay = Replay(recordable(other.step), other.changed)
     for step in range(4, 7):
         plain.step(*given(device, step))
         replay(*given(device, step))
@@ -145,8 +142,8 @@ def test_what_was_learnt_before_the_recording_stays(place):
         torch.testing.assert_close(one, two)
 
 
-def test_a_step_that_waits_is_done_as_it_is(place, monkeypatch, capsys):
-    device, told = place
+def test_a_step_that_waits_is_not_recorded(place, monkeypatch, capsys):
+    device, _ = place
     plain, other = Learner(device), Learner(device)
     recording = []
 
@@ -172,48 +169,28 @@ def test_a_step_that_waits_is_done_as_it_is(place, monkeypatch, capsys):
         torch.testing.assert_close(plain.step(*given(device, step)), replay(*given(device, step)))
     for one, two in zip(plain.changed(), other.changed(), strict=True):
         torch.testing.assert_close(one, two)
-    told = capsys.readouterr().err
-    assert told.count("cannot be recorded") == 1 and "and more" not in told
+    err = capsys.readouterr().err
+    assert err.count("cannot be recorded") == 1 and "and more" not in err
 
 
 @pytest.mark.parametrize("net", trainings.NETS)
-def test_a_recorded_training_learns_what_it_would(net, place, tmp_path):
-    device, told = place
+def test_a_recorded_training_learns_the_same(net, place, tmp_path):
+    device, recordable = place
     if device == "cpu" and HERE:
         pytest.skip("a training takes the GPU that is here")
     folder = trainings.write(tmp_path)
     losses, weights = [], []
     for recorded in (False, True):
-        task, schedule = trainings.of(net, folder)
+        task = trainings.of(net, folder)
         with torch_settings.settings(1):
-            loop = Loop(task, schedule, 1e-3, trainings.RUN, None, None, World(1, 1, "32-true"))
-            loop.step = Replay(told(loop.descend), loop.changed) if recorded else loop.descend
-            for step in range(1, 5):
-                loop.learn(step)
-            loop.check()
-        losses.append(loop.recent.take())
+            loop = Loop(task, trainings.RUN, None, None, World(1, 1, "32-true"))
+            loop.step = Replay(recordable(loop.train_step), loop.changed) if recorded else loop.train_step
+            with closing(loop.batches):
+                for step in range(1, 5):
+                    loop.learn(step)
+                loop.check()
+        losses.append(loop.running.take())
         weights.append(torch.cat([value.detach().double().flatten().cpu() for value in loop.changed()]))
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     # as a whole: parameters that no loss depends on follow the last bits
     assert torch.dist(*weights) < 1e-4 * weights[0].norm()
-
-
-@pytest.mark.parametrize("numbers", [[0, 1, 2, 3], [5, 6, 2, 3, 9]])
-def test_what_is_made_beside_is_begun_when_the_one_before_is_taken(place, numbers):
-    device, _ = place
-    begun = []
-
-    def make(number):
-        begun.append(number)
-        return torch.full((10**4,), number, device=device)
-
-    beside = Beside(make)
-    for number in numbers:
-        assert beside.take(number).eq(number).all()
-        assert begun[-1] == number + 1
-    if device == "cpu":
-        # nothing is begun before what was launched is done, nor taken before it is made
-        current, stream = torch.cuda.current_stream(), beside._stream
-        assert current.waited == [stream] * len(numbers)
-        assert stream.waited == [current] * len(begun)
-    assert len(begun) == len(numbers) + sum(b != a + 1 for a, b in zip([-9, *numbers], numbers, strict=False))

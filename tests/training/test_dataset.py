@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from nntrack.data.sample import FIELDS, MASKS
-from nntrack.training import dataset
 from nntrack.training.dataset import Mixture, Part
 from tests import faces
 
@@ -20,8 +19,8 @@ def stored(tmp_path_factory):
     }
 
 
-def parts(stored, **shares):
-    return [Part(stored[name], np.arange(len(stored[name])), share) for name, share in shares.items()]
+def parts(stored, **weights):
+    return [Part(stored[name], np.arange(len(stored[name])), weight) for name, weight in weights.items()]
 
 
 def test_a_batch_holds_what_was_stored(stored):
@@ -40,35 +39,22 @@ def test_a_batch_holds_what_was_stored(stored):
     assert mixture.names(index) == [f"{name}:face {row}" for name, row in origins]
 
 
-def test_a_batch_holds_no_label_that_nobody_asked_for(stored):
+def test_a_batch_holds_only_the_labels_asked_for(stored):
     index = torch.tensor([3, 0])
     every = Mixture(parts(stored, a=1)).batch(index)
-    found = Mixture(parts(stored, a=1), needs={"bbox", "landmarks_depth"}).batch(index)
+    found = Mixture(parts(stored, a=1), labels={"bbox", "landmarks_depth"}).batch(index)
     assert set(found) == {"image", "index", "roi", "bbox", "has_bbox", "has_landmarks_depth"}
     for name, values in found.items():
         assert torch.equal(values, every[name])
 
 
-@pytest.mark.parametrize("chunk", [4, 1000])
-def test_pictures_that_lie_on_the_device_are_those_of_the_files(stored, chunk, monkeypatch):
-    index = torch.tensor([25, 2, 0, 20, 2])
-    rows = [Part(stored["a"], np.arange(1, 20)), *parts(stored, b=1, empty=1)]
-    expected = Mixture(rows).batch(index % 25)["image"]
-    monkeypatch.setattr(dataset, "_CHUNK", chunk)
-    for fits in (True, False):
-        monkeypatch.setattr(dataset, "room", lambda device, fits=fits: 25 * 48 * 48 - (not fits))
-        mixture = Mixture(rows)
-        assert (mixture._resident is not None) == fits
-        assert torch.equal(mixture.batch(index % 25)["image"], expected)
-
-
-def test_draws_follow_shares_and_generator(stored):
+def test_samples_follow_weights_and_generator(stored):
     mixture = Mixture(parts(stored, a=1, b=3))
-    drawn = mixture.draw(4000, torch.Generator().manual_seed(1))
-    assert torch.equal(drawn, mixture.draw(4000, torch.Generator().manual_seed(1)))
-    assert not torch.equal(drawn, mixture.draw(4000, torch.Generator().manual_seed(2)))
-    assert set(drawn.tolist()) == set(range(26))
-    assert abs((drawn >= 20).double().mean().item() - 0.75) < 0.03
+    sampled = mixture.sample(4000, torch.Generator().manual_seed(1))
+    assert torch.equal(sampled, mixture.sample(4000, torch.Generator().manual_seed(1)))
+    assert not torch.equal(sampled, mixture.sample(4000, torch.Generator().manual_seed(2)))
+    assert set(sampled.tolist()) == set(range(26))
+    assert abs((sampled >= 20).double().mean().item() - 0.75) < 0.03
 
 
 def test_in_order_yields_each_sample_once(stored):
@@ -77,8 +63,8 @@ def test_in_order_yields_each_sample_once(stored):
     assert torch.equal(index, torch.arange(len(mixture)))
 
 
-def test_what_cannot_be_mixed_is_said(stored):
-    with pytest.raises(ValueError, match=r"no sample to draw from in .*empty\.h5"):
+def test_what_cannot_be_mixed_is_an_error(stored):
+    with pytest.raises(ValueError, match=r"there are no samples in .*empty\.h5"):
         Mixture(parts(stored, empty=1, a=0))
     with pytest.raises(ValueError, match=r"differ in size: \[\(48, 48\), \(64, 64\)\]"):
         Mixture(parts(stored, a=1, large=1))

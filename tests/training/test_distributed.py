@@ -16,8 +16,7 @@ from nntrack import config
 from nntrack.data import splits
 from nntrack.networks import backbones, losses
 from nntrack.networks.localizer import LocalizerConfig, LocalizerNet
-from nntrack.training import distributed as parallel
-from nntrack.training.distributed import World
+from nntrack.training.distributed import CpuSyncBatchNorm, World, fabric
 from tests.conftest import ROOT
 from tests.training.test_tasks import HELD_OUT, LOCALIZER, POSE, RUN, STILL, column, contents, data  # noqa: F401
 
@@ -30,27 +29,27 @@ def alone():
         yield world
 
 
-def test_one_process_asks_nobody(alone):
+def test_one_process_does_not_communicate(alone):
     numbers, net = torch.arange(4), backbones.build("diracnet", 0.5)
     before = [type(module) for module in net.modules()]
     alone.join(net, lambda: pytest.fail("no loss is needed"))
     alone.agree("anything")
     assert [type(module) for module in net.modules()] == before
     assert alone.mean(numbers) is numbers
-    assert torch.equal(alone.share(numbers), numbers)
-    assert (alone.first(lambda: 5), alone.gather(6), alone.sums({"a": torch.tensor(7)})) == (5, [6], {"a": 7})
-    with pytest.raises(ValueError, match="told"):
-        alone.fail(ValueError("told"))
+    assert torch.equal(alone.part(numbers), numbers)
+    assert (alone.from_first(lambda: 5), alone.gather(6), alone.sums({"a": torch.tensor(7)})) == (5, [6], {"a": 7})
+    with pytest.raises(ValueError, match="reason"):
+        alone.fail(ValueError("reason"))
     assert not distributed.is_initialized()
 
 
-def test_another_number_of_processes_is_told(monkeypatch):
+def test_another_number_of_processes_is_an_error(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"^devices: 3 and nodes: 2 in params\.yaml make 6, but 4 processes were"):
-        parallel.fabric(3, 2)
+        fabric(3, 2)
 
 
-def test_machines_that_do_not_know_where_to_meet_are_told(monkeypatch):
+def test_machines_that_do_not_know_where_to_meet_are_an_error(monkeypatch):
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     monkeypatch.setenv("MASTER_PORT", "29500")
     with pytest.raises(ValueError, match=r"^nodes: 2 in params\.yaml: the environment lacks MASTER_ADDR, "):
@@ -59,11 +58,11 @@ def test_machines_that_do_not_know_where_to_meet_are_told(monkeypatch):
 
 def test_gpus_are_cuda_alone(monkeypatch):
     monkeypatch.setattr(MPSAccelerator, "is_available", lambda: True)
-    assert parallel.fabric(1, 1).device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert fabric(1, 1).device.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.parametrize("build", [*(partial(b, 0.25) for b in backbones.BACKBONES.values())])
-def test_every_norm_of_a_net_is_shared(build, monkeypatch):
+def test_every_norm_of_a_net_is_synchronized(build, monkeypatch):
     net = build()
     names = list(net.state_dict())
     world = World.__new__(World)
@@ -71,13 +70,13 @@ def test_every_norm_of_a_net_is_shared(build, monkeypatch):
     world.join(net, lambda: net(torch.rand(1, 1, 129, 129)).sum())
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
     assert norms
-    assert {type(module) for module in norms} == {parallel.SharedNorm}
+    assert {type(module) for module in norms} == {CpuSyncBatchNorm}
     assert list(net.state_dict()) == names
     assert net.training
     assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
 
 
-def test_what_no_loss_reaches_does_not_learn():
+def test_parameters_without_a_loss_do_not_learn():
     net = LocalizerNet(LocalizerConfig(0.5))
     world = World.__new__(World)
     world.size = 2
@@ -106,22 +105,22 @@ def test_parts_of_a_batch_make_the_whole():
 PAIR = """
 import torch
 from torch import nn
-from nntrack.parallel import SharedNorm, World
+from nntrack.training.distributed import CpuSyncBatchNorm, World
 
 with World(2, 1, "32-true") as world:
     rank = world.rank
     assert world.gather(rank) == [0, 1]
-    assert world.first(lambda: {"asked": rank}) == {"asked": 0}
+    assert world.from_first(lambda: {"asked": rank}) == {"asked": 0}
     assert world.mean(torch.tensor([rank, 5])).tolist() == [0.5, 5.0]
     assert world.sums({"a": torch.tensor(rank + 1)}) == {"a": 3}
     assert world.sums({"a": torch.tensor(4)} if rank == 0 else {}) == {"a": 4}
-    assert world.share(torch.arange(6)).tolist() == [[0, 1, 2], [3, 4, 5]][rank]
-    assert world.share(torch.arange(8).view(2, 4)).tolist() == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]][rank]
+    assert world.part(torch.arange(6)).tolist() == [[0, 1, 2], [3, 4, 5]][rank]
+    assert world.part(torch.arange(8).view(2, 4)).tolist() == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]][rank]
 
     double, single = torch.float64, torch.float32
     for dtype, half, exact in ((double, False, 1e-12), (single, False, 1e-5), (single, True, 0.02)):
         torch.manual_seed(1)
-        joint, own = nn.BatchNorm2d(3).to(dtype), SharedNorm(3).to(dtype)
+        joint, own = nn.BatchNorm2d(3).to(dtype), CpuSyncBatchNorm(3).to(dtype)
         for norm in (joint, own):
             nn.init.normal_(norm.weight, 1.0, generator=torch.Generator().manual_seed(2))
         all_x = 3 * torch.randn(8, 3, 5, 4, dtype=dtype) + 100 * torch.arange(8, dtype=dtype)[:, None, None, None]
@@ -157,27 +156,27 @@ def start(command, cwd, **how):
 
 
 def finish(command, cwd, code=0):
-    """What it said: (stdout, stderr)."""
+    """Its (stdout, stderr)."""
     with start(command, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        said = process.communicate(timeout=120)
-    assert process.returncode == code, said[1]
-    return said
+        written = process.communicate(timeout=120)
+    assert process.returncode == code, written[1]
+    return written
 
 
 @pytest.mark.slow
 def test_two_processes_agree(tmp_path):
     (tmp_path / "pair.py").write_text(PAIR)
-    out, said = finish([*TORCHRUN, "pair.py"], tmp_path, code=1)
+    out, err = finish([*TORCHRUN, "pair.py"], tmp_path, code=1)
     assert out.count("all is well") == 2
-    assert said.count("ValueError: the machines do not train the same") == 1
-    assert "Connection" not in said
+    assert err.count("ValueError: the machines do not train the same") == 1
+    assert "Connection" not in err
 
 
 STAGE = """
 import os, signal, sys
 from functools import partial
 import torch
-from nntrack import fitting, muon, parallel, resume
+from nntrack.training import checkpoint, loop, optimizer
 from stages import train_{net} as stage
 from nntrack.command_line import run
 
@@ -185,7 +184,7 @@ from nntrack.command_line import run
 run(stage.main)
 """
 # rounding stays rounding: without it the first steps are as long where a gradient is nothing but rounding
-ROUGH = "fitting.LOG_EVERY, muon.STEPS = 1, 1; fitting.Muon = partial(muon.Muon, eps=0.1)"
+ROUGH = "loop.LOG_EVERY, optimizer.STEPS = 1, 1; loop.Muon = partial(optimizer.Muon, eps=0.1)"
 SMALL = {"batch_size": 8, "backbone": "resnet18", "width": 0.125}
 
 
@@ -223,13 +222,13 @@ def test_two_processes_learn_what_one_learns_from_twice_the_batch(data, tmp_path
 
 # after every step a checkpoint, if nothing else is asked; one process is killed in a step
 KILL = """
-fitting.LOG_EVERY, resume.EVERY, resume.SHARE = 1, 0.0, float("inf")
-learn = fitting.Loop.learn
-def killing(loop, step):
-    if (loop.world.rank, step) == {kill}:
+loop.LOG_EVERY, checkpoint.EVERY, checkpoint.TIME_FRACTION = 1, 0.0, float("inf")
+learn = loop.Loop.learn
+def killing(self, step):
+    if (self.world.rank, step) == {kill}:
         os.kill(os.getpid(), signal.SIGKILL)
-    return learn(loop, step)
-fitting.Loop.learn = killing
+    return learn(self, step)
+loop.Loop.learn = killing
 """
 
 
@@ -244,29 +243,29 @@ def gone(folder):
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_to_the_same_bytes(data, tmp_path):  # noqa: F811
+def test_two_processes_continue_to_the_same_bytes(data, tmp_path):  # noqa: F811
     params = {"steps": 6, "validate_every": 2}
     whole, out = tmp_path / "whole", tmp_path / "killed"
     finish(stage(data, whole, KILL.format(kill=None), **params), whole)
     for rank, step in ((0, 3), (1, 5)):
         command = stage(data, out, KILL.format(kill=(rank, step)), **params)
         with start(command, out, stderr=subprocess.PIPE) as process:
-            told = process.communicate(timeout=60)[1]
+            err = process.communicate(timeout=60)[1]
         assert gone(out), f"killed process {rank}"
-        assert "Traceback" not in told
-        assert rank == 0 or "error: another process of the training ended; run again to go on" in told
-    said, _ = finish(stage(data, out, KILL.format(kill=None), **params), out)
-    assert said.count("going on after step 4") == 1
+        assert "Traceback" not in err
+        assert rank == 0 or "error: another process of the training ended; run again to continue" in err
+    text, _ = finish(stage(data, out, KILL.format(kill=None), **params), out)
+    assert text.count("continuing after step 4") == 1
     assert not (out / "work/pose").exists()
     assert contents(out / "out") == contents(whole / "out")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "net"), [([], "pose"), (TORCHRUN, "localizer")], ids=["fabric", "torchrun"])
-def test_a_spoilt_training_ends_all_processes_and_is_told_once(launcher, net, data, tmp_path):  # noqa: F811
+def test_a_spoilt_training_ends_all_processes_and_is_reported_once(launcher, net, data, tmp_path):  # noqa: F811
     command = stage(data, tmp_path / "spoilt", net=net, lr=1e38, steps=4)
-    _, said = finish([*launcher, *command], tmp_path / "spoilt", code=1)
-    assert said.count("error: the loss became nan at step ") == 1
-    assert "Connection" not in said
+    _, err = finish([*launcher, *command], tmp_path / "spoilt", code=1)
+    assert err.count("error: the loss became nan at step ") == 1
+    assert "Connection" not in err
     assert gone(tmp_path / "spoilt")
     assert not (tmp_path / "spoilt/out/model.safetensors").exists()

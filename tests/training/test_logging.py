@@ -7,7 +7,7 @@ from dvclive import Live
 from torch import nn
 
 from nntrack.training import logging
-from nntrack.training.logging import Best, Curves, Recent, Watch
+from nntrack.training.logging import Best, Curves, LossMonitor, RunningMean
 
 
 class Names:
@@ -15,66 +15,66 @@ class Names:
         return [f"sample {number}" for number in index.tolist()]
 
 
-def watch(values):
-    watch = Watch(Names())
+def check(values):
+    monitor = LossMonitor(Names())
     for step, value in enumerate(values, 1):
-        watch.add(step, torch.tensor(value), torch.tensor([step]))
-    watch.check()
+        monitor.add(step, torch.tensor(value), torch.tensor([step]))
+    monitor.check()
 
 
-def test_a_loss_that_is_no_number_is_told():
+def test_a_loss_that_is_not_finite_is_an_error():
     with pytest.raises(ValueError, match=r"the loss became inf at step 2; .*: sample 2$"):
-        watch([1.0, float("inf"), 1.0])
+        check([1.0, float("inf"), 1.0])
 
 
-def test_an_exploded_loss_is_told_and_an_outlier_is_not():
+def test_an_exploded_loss_is_an_error_and_an_outlier_is_not():
     high = 2 * logging.EXPLODED
-    watch([1.0, *[high] * (logging.PATIENCE - 1), 1.0, *[high] * (logging.PATIENCE - 1)])
-    watch([high, *[2 * high] * 100])  # a loss that is great by nature
+    check([1.0, *[high] * (logging.PATIENCE - 1), 1.0, *[high] * (logging.PATIENCE - 1)])
+    check([high, *[2 * high] * 100])  # a loss that is great by nature
     with pytest.raises(
         ValueError, match=f"became 2000 at step {1 + logging.PATIENCE}; .*sample {1 + logging.PATIENCE}"
     ):
-        watch([1.0, *[high] * 100])
+        check([1.0, *[high] * 100])
 
 
-def test_the_watch_goes_on_where_it_was():
-    begun, again = Watch(Names()), Watch(Names())
+def test_the_monitor_continues_from_its_state():
+    begun, again = LossMonitor(Names()), LossMonitor(Names())
     begun.add(1, torch.tensor(1.0), torch.tensor([1]))
     begun.check()
     again.load_state_dict(begun.state_dict())
-    for watch in (begun, again):
-        assert watch.calm
-        watch.add(2, torch.tensor(2 * logging.EXPLODED), torch.tensor([2]))
-        watch.check()
-        assert not watch.calm
+    for monitor in (begun, again):
+        assert monitor.calm
+        monitor.add(2, torch.tensor(2 * logging.EXPLODED), torch.tensor([2]))
+        monitor.check()
+        assert not monitor.calm
 
 
-def recent(values, mean=lambda figures: figures, before=None):
-    recent = Recent(mean)
+def running(values, mean=lambda values: values, before=None):
+    running = RunningMean(mean)
     if before is not None:
-        recent.load_state_dict(before)
+        running.load_state_dict(before)
     for value in values:
-        recent.add({"a": torch.tensor(value), "b": torch.tensor(-1.0)})
-    return recent
+        running.add({"a": torch.tensor(value), "b": torch.tensor(-1.0)})
+    return running
 
 
-def test_recent_figures_are_means_of_the_steps_since_they_were_taken():
-    taken = recent([1.0, 2.0, 6.0])
+def test_means_are_of_the_steps_since_they_were_taken():
+    taken = running([1.0, 2.0, 6.0])
     assert taken.take() == {"a": 3.0, "b": -1.0}
     assert taken.take() == {}
     taken.add({"a": torch.tensor(5.0), "b": torch.tensor(0.0)})
     assert taken.take() == {"a": 5.0, "b": 0.0}
 
 
-def test_recent_figures_are_of_all_processes():
-    assert recent([1.0, 3.0], lambda own: (own + 2 * own) / 2).take() == {"a": 3.0, "b": -1.5}
+def test_means_are_of_all_processes():
+    assert running([1.0, 3.0], lambda own: (own + 2 * own) / 2).take() == {"a": 3.0, "b": -1.5}
 
 
-def test_recent_figures_go_on_where_they_were():
+def test_means_continue_from_their_state():
     values = [0.1 * number for number in range(7)]
     for split in range(7):
-        begun = recent(values[:split]).state_dict()
-        assert recent(values[split:], before=begun).take() == recent(values).take()
+        begun = running(values[:split]).state_dict()
+        assert running(values[split:], before=begun).take() == running(values).take()
 
 
 def files(folder):
@@ -103,7 +103,7 @@ def test_curves_are_written_again(tmp_path):
 def test_an_error_of_a_full_disk_names_the_folder(tmp_path):
     with (
         pytest.raises(OSError, match=f"No space left.*{tmp_path}/curves"),
-        logging.opened(tmp_path / "curves"),
+        logging.live_logger(tmp_path / "curves"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
