@@ -42,7 +42,7 @@ import os, time
 from nntrack.processes import end_with_launcher
 end_with_launcher("LAUNCHED")
 print(os.getpid(), flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 # it starts a program by a shell that lives on, and is killed when that runs
 LAUNCHER = """
@@ -59,7 +59,7 @@ def test_a_program_ends_when_its_launcher_was_killed(tmp_path):
     (tmp_path / "launcher.py").write_text(LAUNCHER)
     env = os.environ | {"PYTHONPATH": os.fspath(ROOT)}
     command = [sys.executable, "launcher.py"]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)
     assert done.returncode == -signal.SIGKILL
     with suppress(psutil.NoSuchProcess):
-        psutil.Process(int(done.stdout)).wait(10)
+        psutil.Process(int(done.stdout)).wait(60)

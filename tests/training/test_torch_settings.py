@@ -14,7 +14,7 @@ import resource, numpy as np
 from nntrack.training import torch_settings
 if {keep}: torch_settings.keep_freed_memory()
 def use():
-    for _ in range(10):
+    for _ in range(3):
         np.ones(50_000_000, np.uint8)
 use()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
