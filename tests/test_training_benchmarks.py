@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 import os
 from functools import partial
 
@@ -48,6 +49,7 @@ def folder(tmp_path_factory):
 def checkout(folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(_per_sample, "SAMPLES", 16)
+    monkeypatch.setattr(_per_sample, "_workers", lambda: multiprocessing.get_context("fork"))  # starts sooner
     threads = cv2.getNumThreads()
     yield folder
     cv2.setNumThreads(threads)

@@ -61,9 +61,7 @@ def test_labels_move_with_the_image(batch):
     def grey(single, points):
         x, y = np.floor(points[:, 0]).astype(int), np.floor(points[:, 1]).astype(int)
         inside = (x >= 2) & (y >= 2) & (x < single.shape[1] - 2) & (y < single.shape[0] - 2)
-        return np.where(
-            inside, single[np.clip(y, 0, len(single) - 1), np.clip(x, 0, single.shape[1] - 1)], -1
-        ), inside
+        return np.where(inside, single[np.clip(y, 0, len(single) - 1), np.clip(x, 0, single.shape[1] - 1)], -1), inside
 
     checked = 0
     for number in range(16):
