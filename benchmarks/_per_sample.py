@@ -32,6 +32,7 @@ from nntrack import contract
 from nntrack.config import Augment
 from nntrack.data import images
 from nntrack.data.sample import move_labels
+from nntrack.deploy import preprocess
 from nntrack.geometry import affine, boxes
 from nntrack.training import augment, tasks
 from nntrack.training.dataset import Mixture

@@ -35,7 +35,9 @@ def start(app: typer.Typer) -> None:
     from nntrack.processes import end_with_launcher
 
     if "DVC_STAGE" in os.environ:
-        end_with_launcher("DVC_STAGE")  # or, if DVC is killed, the stage would go on and write over what the next run makes
+        end_with_launcher(
+            "DVC_STAGE"
+        )  # or, if DVC is killed, the stage would go on and write over what the next run makes
     app.pretty_exceptions_enable = False
     try:
         code = app([word for word in sys.argv[1:] if word != VERBOSE], standalone_mode=False)
