@@ -35,9 +35,8 @@ def start(app: typer.Typer) -> None:
     from nntrack.processes import end_with_launcher
 
     if "DVC_STAGE" in os.environ:
-        end_with_launcher(
-            "DVC_STAGE"
-        )  # or, if DVC is killed, the stage would go on and write over what the next run makes
+        # or, if DVC is killed, the stage would go on and write over what the next run makes
+        end_with_launcher("DVC_STAGE")
     app.pretty_exceptions_enable = False
     try:
         code = app([word for word in sys.argv[1:] if word != VERBOSE], standalone_mode=False)

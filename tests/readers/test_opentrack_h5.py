@@ -211,7 +211,7 @@ class TestTraining:
         generator = torch.Generator().manual_seed(0)
         batch = task.train.batch(task.train.sample(8, generator))
         shown = task.finish(task.prepare(batch, generator))
-        values = losses.evaluate(dict.fromkeys(losses.POSE, 1.0), losses.POSE, task.net(shown["image"]), shown)
+        values = losses.evaluate(losses.POSE, task.net(shown["image"]), shown)
         assert set(values) == set(losses.POSE)
 
     def test_the_same_file_gives_the_same_bytes(self, tmp_path, rng):

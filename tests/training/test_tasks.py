@@ -95,7 +95,7 @@ def test_the_pose_net_learns(data, tmp_path):
     out = train_pose(data, tmp_path / "pose", steps=60, augment=STILL)
     train = column(out / "live/plots/metrics/train/loss.tsv")
     valid = column(out / "live/plots/metrics/valid/score.tsv")
-    assert train[-1] < 0.6 * train[0]
+    assert train[-1] < 0.7 * train[0]
     assert valid[-1] < 0.8 * valid[0]
     assert not any("timestamp" in text.decode() for text in contents(out / "live").values())
     net = weights.load_pose(out / "model.safetensors")
