@@ -104,7 +104,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "forkserver":  # forking is for processes that have one thread
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
     bar = _parallel.ProgressBar(total=2)  # as whoever shows progress has one ...
-    end_with_launcher()  # ... and whom DVC started does
+    end_with_launcher("DVC_STAGE")  # ... and whom DVC started does
     assert _parallel._start_method().get_start_method() == sys.argv[1]
     list(_parallel.in_order(work, None, range(2), {workers}))
 """
