@@ -6,7 +6,7 @@ import numpy as np
 from nntrack.synthesis.appearance.accessories import Sheet
 from nntrack.synthesis.appearance.face_texture import FaceTexture
 from nntrack.synthesis.heads.atlas import CLOTH_PATCH, texels
-from nntrack.synthesis.mesh import grid_triangles, tube
+from nntrack.synthesis.mesh import Mesh, Part, grid_triangles, merge, tube
 from nntrack.synthesis.textures import material
 
 SHOULDER = np.array([1.72, 2.2, 1.12])  # of the subject's left arm
@@ -47,12 +47,8 @@ def _arm(rng: np.random.Generator, side: int, texture: np.ndarray) -> Sheet:
     across /= np.linalg.norm(across)
     pieces = [_tube(_line(SHOULDER, elbow, wrist), np.array([0.62, 0.55, 0.46, 0.46, 0.4, 0.27]), (0.0, 0.85))]
     pieces += [_tube(*bone, (0.9, 1.0)) for bone in _hand(rng, wrist, ahead, across)]
-    starts = np.cumsum([0, *(len(points) for points, _, _ in pieces[:-1])])
-    points = np.vstack([points for points, _, _ in pieces]) * (side, 1, 1)
-    triangles = np.vstack([triangles + start for (_, triangles, _), start in zip(pieces, starts, strict=True)])
-    return Sheet(
-        points, triangles.astype(np.int32), np.vstack([uv for *_, uv in pieces]), texture, np.ones(len(points))
-    )
+    mesh = merge(pieces)
+    return Sheet(mesh.points * (side, 1, 1), mesh.triangles, mesh.uv, texture, np.ones(len(mesh.points)))
 
 
 def bend_arm(shoulder: np.ndarray, wrist: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,23 +79,18 @@ def _hand(
         root = wrist + 0.8 * ahead + (0.2 * i - 0.3) * across
         way = ahead + spread * (i - 1.5) * across
         knee = root + 0.4 * (np.cos(curl / 2) * way + np.sin(curl / 2) * inward)
-        bones.append(
-            (
-                np.stack([root, knee, knee + 0.4 * (np.cos(curl) * way + np.sin(curl) * inward)]),
-                np.array([0.11, 0.1, 0.075]),
-            )
-        )
+        tip = knee + 0.4 * (np.cos(curl) * way + np.sin(curl) * inward)
+        bones.append((np.stack([root, knee, tip]), np.array([0.11, 0.1, 0.075])))
     thumb = wrist + 0.3 * ahead - 0.32 * across
-    bones.append(
-        (thumb + np.outer([0, 0.35, 0.65], 0.8 * ahead - 0.5 * across + 0.3 * inward), np.array([0.13, 0.12, 0.09]))
-    )
-    return bones
+    thumb = thumb + np.outer([0, 0.35, 0.65], 0.8 * ahead - 0.5 * across + 0.3 * inward)
+    return [*bones, (thumb, np.array([0.13, 0.12, 0.09]))]
 
 
-def _tube(line: np.ndarray, radii: np.ndarray, rows: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points, triangles and uv of a tube around a line (n, 3), closed at its end; rows: v at both ends."""
+def _tube(line: np.ndarray, radii: np.ndarray, rows: tuple[float, float]) -> Mesh:
+    """A tube around a line (n, 3), closed at its end; radii (n,); rows: v at both ends."""
     line, radii = np.vstack([line, 2 * line[-1] - line[-2]]), np.r_[radii, 0.0]
     line[-1] = line[-2] + 0.6 * radii[-2] * (line[-1] - line[-2]) / np.linalg.norm(line[-1] - line[-2])
     points = tube(line, radii, SIDES, np.array([0.3, 0.2, 1.0])).reshape(-1, 3)
     v, u = np.meshgrid(np.linspace(*rows, len(line)), np.linspace(0, 1, SIDES + 1), indexing="ij")
-    return points, grid_triangles(len(line), SIDES + 1), np.column_stack([u.ravel(), v.ravel()])
+    uv = np.column_stack([u.ravel(), v.ravel()])
+    return Mesh(points, grid_triangles(len(line), SIDES + 1), uv, np.full(len(points), Part.WORN))

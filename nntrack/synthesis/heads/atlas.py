@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nntrack.synthesis.heads.surface import CENTRE
+from nntrack.synthesis.heads.surface import directions
 
 
 class Patch(NamedTuple):
@@ -35,16 +35,13 @@ SOLID_PATCH = Patch(0.93, _SPLIT, 1, _CLOTHES)  # frames of glasses, visors
 
 def skin_uv(points: np.ndarray) -> np.ndarray:
     """The place of skin points (n, 3) in the atlas: angle from the front outward, stretched where the face is."""
-    directions = points - CENTRE
-    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    angle = np.arccos(np.clip(-directions[:, 2], -1, 1))
-    length = np.maximum(np.hypot(directions[:, 0], directions[:, 1]), 1e-9)
-    reach = 0.5 * (angle / np.pi) ** 0.8 / length
-    return SKIN_PATCH.place(0.5 + reach * directions[:, 0], 0.5 + reach * directions[:, 1])
+    x, y, z = directions(points).T
+    reach = 0.5 * (np.arccos(np.clip(-z, -1, 1)) / np.pi) ** 0.8 / np.maximum(np.hypot(x, y), 1e-9)
+    return SKIN_PATCH.place(0.5 + reach * x, 0.5 + reach * y)
 
 
 def texel_directions(side: int) -> np.ndarray:
-    """The inverse of `skin_uv`: unit directions from `CENTRE`, (side, side, 3), of the texels of a square skin patch.
+    """Inverts `skin_uv`: unit directions (side, side, 3) from the surface's `CENTRE` to the texels of the skin patch.
 
     Texels beyond the back of the head repeat it.
     """

@@ -80,14 +80,14 @@ def mirrored(points: np.ndarray) -> np.ndarray:
 
 def project(points: np.ndarray) -> np.ndarray:
     """The neutral surface's points in the directions of ``points`` (n, 3) as seen from `CENTRE`."""
-    directions = _directions(points)
-    return CENTRE + directions * _radius()(directions)[:, None]
+    towards = directions(points)
+    return CENTRE + towards * _radius()(towards)[:, None]
 
 
-def _directions(points: np.ndarray) -> np.ndarray:
+def directions(points: np.ndarray) -> np.ndarray:
     """Unit vectors (n, 3) from `CENTRE` to points."""
-    directions = points - CENTRE
-    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    offset = points - CENTRE
+    return offset / np.linalg.norm(offset, axis=1, keepdims=True)
 
 
 def jaw_weight(points: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ def jaw_weight(points: np.ndarray) -> np.ndarray:
 @cache
 def neutral_surface() -> Surface:
     """The skin of the neutral head, exactly symmetric, with `NEUTRAL_LANDMARKS` among its vertices."""
-    lids, lips = _loop(landmarks.RIGHT_EYE, 3, 6), _lip_loop(landmarks.INNER_LIPS, 4)
+    lids, lips = _loop(landmarks.RIGHT_EYE, 6), _loop(landmarks.INNER_LIPS, 4)
     half = np.vstack([_feature_points(lids, lips), _grid_points()])
     # a point just beyond the lips' edge would be joined to the other lip
     wide = lips + np.where(np.arange(len(lips)) < len(lips) // 2, -0.008, 0.008)[:, None] * (0, 1, 0)
@@ -149,7 +149,7 @@ def _opened(points: np.ndarray, lips: np.ndarray) -> np.ndarray:
     """Unit directions (n, 3) of the points with the mouth open, so that no triangle joins the two lips."""
     weight = jaw_weight(points)
     weight[lips] = lip_weights(len(lips))
-    return _directions(points + weight[:, None] * (0, 0.12, 0))
+    return directions(points + weight[:, None] * (0, 0.12, 0))
 
 
 @cache
@@ -162,15 +162,11 @@ def _radius() -> RBFInterpolator:
     return RBFInterpolator(directions / radii[:, None], radii, smoothing=slack, kernel="thin_plate_spline")
 
 
-def _loop(indices: range, corners: int, steps: int) -> np.ndarray:
-    """A closed curve through landmarks with corners at the first and at number ``corners``; (n, 3)."""
-    points = NEUTRAL_LANDMARKS[list(indices)]
-    back = np.vstack([points[corners:], points[:1]])
-    return np.vstack([_arc(points[: corners + 1], steps)[:-1], _arc(back, steps)[:-1]])
-
-
-def _lip_loop(indices: range, steps: int) -> np.ndarray:
-    return _loop(indices, len(indices) // 2, steps)
+def _loop(indices: range, steps: int) -> np.ndarray:
+    """A closed curve (n, 3) through landmarks, with corners at the first and the middle one."""
+    points, half = NEUTRAL_LANDMARKS[list(indices)], len(indices) // 2
+    back = np.vstack([points[half:], points[:1]])
+    return np.vstack([_arc(points[: half + 1], steps)[:-1], _arc(back, steps)[:-1]])
 
 
 def _arc(points: np.ndarray, steps: int) -> np.ndarray:
@@ -182,7 +178,7 @@ def _feature_points(lids: np.ndarray, lips: np.ndarray) -> np.ndarray:
     """Points (n, 3) along lids, lips, right brow and jaw, so that edges of the mesh follow them."""
     eye = lids.mean(axis=0)
     rings = [eye + (lids - eye) * scale for scale in ((1.12, 1.3, 1), (1.25, 1.7, 1), (1.42, 2.3, 1), (1.65, 3.1, 1))]
-    outer = _lip_loop(landmarks.OUTER_LIPS, 3)
+    outer = _loop(landmarks.OUTER_LIPS, 3)
     inner = np.vstack([_arc(lips, 1)[np.linspace(0, len(lips) - 1, len(outer)).astype(int)]])
     middle = np.array([0.0, MOUTH[1], outer[:, 2].mean()])
     rings += [outer, (outer * 2 + inner) / 3, (outer + inner * 2) / 3]
@@ -207,9 +203,9 @@ def _grid_points() -> np.ndarray:
 
 def _thin(points: np.ndarray, fixed: np.ndarray) -> np.ndarray:
     """Points (n, 3) without those that are too near to an earlier or a fixed one, in the order given."""
-    directions, taken = _directions(points), _directions(fixed)
+    taken = directions(fixed)
     keep: list[int] = []
-    for index, direction in enumerate(directions):
+    for index, direction in enumerate(directions(points)):
         gap = np.min(np.sum((taken - direction) ** 2, axis=1)) ** 0.5
         # the middle of the face may be denser
         if gap > (0.022 if index > 0 and direction[2] > -0.9 else 0.012):
