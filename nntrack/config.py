@@ -1,4 +1,4 @@
-"""The parameters of every stage (``params.yaml``), typed and checked: an unknown or ill-typed key is one clear line."""
+"""The parameters of every stage (``params.yaml``), typed and checked: a wrong key or value is a one-line error."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ from ruamel.yaml import YAML
 
 from nntrack.data.datasets import DATASETS
 
-THREADS = 1024  # at most: every one needs memory, and the system's leave to start
+MAX_THREADS = 1024  # each needs memory, and systems limit their number
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]  # lightning-fabric's names
 
-_TOLD = "told"  # kind of an error whose message says all
+_OWN = "own"  # type of the errors that are raised here; their messages are complete
 
 
 class _Section(BaseModel):
@@ -29,11 +29,11 @@ class _Section(BaseModel):
 
 
 class Synthesize(_Section):
-    """What is drawn, and how much the synthetic archives hold."""
+    """Which head is rendered, and how many samples the synthetic archives hold."""
 
     head: str | None  # folder of a scanned head model, null for the built-in head
     aflw2k: Count  # photos
-    photos_300wlp: Annotated[Count, Field(alias="300wlp")]  # photos, `views` pictures each
+    photos_300wlp: Annotated[Count, Field(alias="300wlp")]  # photos, `views` images each
     views: Count
     clips: Count  # of YTFaces
     frames: Count  # per clip
@@ -42,7 +42,7 @@ class Synthesize(_Section):
 
 
 class Dataset(_Section):
-    """One archive: whether it is used at all, at most how many samples, and every which frame of a video is taken."""
+    """One dataset. limit: maximum number of samples. stride: take every so many-th frame of a video."""
 
     use: bool = True
     limit: Count | None = None
@@ -50,12 +50,12 @@ class Dataset(_Section):
 
 
 class Convert(_Section):
-    """Archives to HDF5. Every further key is a dataset, and the name of its reader."""
+    """Conversion of archives to HDF5. Every key beside those below is a dataset, and the name of its reader."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Dataset]
 
-    max_bad_share: Share  # of an archive's samples; more than this fails the stage
+    max_bad_share: Fraction  # of damaged samples in an archive; more than this fails the stage
     size: Count  # side of a stored training crop in pixels
     margin: Annotated[float, Field(ge=1)]  # side of the crop / side of the square about the face box
 
@@ -63,41 +63,41 @@ class Convert(_Section):
     def _check_names(self) -> Self:
         for name in self.datasets:
             if name not in DATASETS:
-                told = {"name": name, "known": ", ".join(sorted(DATASETS))}
-                raise PydanticCustomError(_TOLD, "no such dataset; known: {known}", told)
+                context = {"name": name, "known": ", ".join(sorted(DATASETS))}
+                raise PydanticCustomError(_OWN, "no such dataset; known: {known}", context)
         return self
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """Those of the pipeline, in the order of the file."""
+        """Names of the datasets in the pipeline, in the order of the file."""
         return tuple(self.__pydantic_extra__)
 
     def dataset(self, name: str) -> Dataset:
-        """The section of one dataset; all of it, if there is none, as of a file that is converted by hand."""
+        """The section of one dataset; the defaults, which use all of it, if the file has none."""
         return self.__pydantic_extra__.get(name, Dataset())
 
 
 class Split(_Section):
-    """The share of photos or persons that no training sees."""
+    """The fraction of photos or persons that no training uses."""
 
-    held_out: Share
+    held_out: Fraction
 
 
 class FaceModel(_Section):
-    """Modes of the deformable face model."""
+    """Numbers of modes of the deformable face model."""
 
     shape_modes: Count
     expression_modes: Count
 
 
 class Schedule(_Section):
-    """What both trainings share."""
+    """What both trainings have in common."""
 
     batch_size: Count
     steps: Count
     warmup_steps: Annotated[int, Field(ge=0)]
     weight_decay: Weight
-    ema_decay: Share
+    ema_decay: Fraction
     validate_every: Count  # steps
     losses: dict[str, Weight]  # name: weight
 
@@ -106,13 +106,13 @@ class Augment(_Section):
     """How training images vary: standard deviations, half ranges and probabilities."""
 
     rotation: Weight  # degrees, half range in the image plane of a triangular distribution
-    scale: Weight  # half range of the log of the window's size
-    shift: Weight  # standard deviation, in shares of the window's side
-    flip: Share
-    intensity: Share  # probability of another gamma, gain and offset
-    blur: Share
+    scale: Weight  # half range of the logarithm of the crop's size
+    shift: Weight  # standard deviation, as a fraction of the crop's side
+    flip: Fraction
+    intensity: Fraction  # probability of another gamma, gain and offset
+    blur: Fraction
     noise: Weight  # largest standard deviation, grey levels of 0..1
-    occlusion: Share
+    occlusion: Fraction
 
 
 class Localizer(Schedule):
@@ -129,21 +129,21 @@ class Pose(Schedule):
     backbone: str
     width: Positive
     rotation: Literal["quat", "rot6d"]
-    sampling: dict[str, Weight]  # dataset: share of a batch
+    sampling: dict[str, Weight]  # dataset: fraction of a batch
     augment: Augment
 
     @model_validator(mode="after")
     def _check_sampling(self) -> Self:
         if not any(self.sampling.values()):
-            raise PydanticCustomError(_TOLD, "no dataset has a share to learn from", {"name": "sampling"})
+            raise PydanticCustomError(_OWN, "no dataset has a fraction above 0", {"name": "sampling"})
         return self
 
 
 class Stability(_Section):
-    """How much is looked at to see how the pose net shakes."""
+    """How many faces and noisy copies the jitter of the pose net is measured on."""
 
     faces: Count  # of AFLW2000-3D, evenly chosen
-    draws: Annotated[int, Field(ge=2)]  # of noise, per face and strength
+    draws: Annotated[int, Field(ge=2)]  # noisy copies per face and strength
 
 
 class Evaluate(_Section):
@@ -159,9 +159,9 @@ class Params(_Section):
 
     source: Literal["synthetic", "real"]
     seed: Annotated[int, Field(ge=0)]
-    threads: Annotated[int, Field(ge=1, le=THREADS)]
+    threads: Annotated[int, Field(ge=1, le=MAX_THREADS)]
     lr: Positive
-    precision: Literal[Precision, "auto"]  # auto: what this machine is fastest with
+    precision: Literal[Precision, "auto"]  # auto: the fastest on this machine
     devices: Count  # per machine
     nodes: Count  # machines
     synthesize: Synthesize
@@ -174,14 +174,14 @@ class Params(_Section):
 
 
 def load(path: str | os.PathLike[str] = "params.yaml") -> Params:
-    """Read and check the parameters. Raises ValueError with one line that names file and key."""
+    """The checked parameters of a file. Raises ValueError with one line that names file and key."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is not there: stages are run in the folder of the project")
     return parse(read_yaml(path), os.fspath(path))
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
-    """What a file says in YAML 1.2, read as DVC does, whose ``-S`` writes 1e-05: to YAML 1.1 that is no number.
+    """The content of a YAML 1.2 file. (DVC's ``-S`` writes 1e-05, which is text to YAML 1.1.)
 
     Raises ValueError with one line that names the file.
     """
@@ -189,12 +189,12 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
         return YAML(typ="safe", pure=True).load(Path(path))
     except OSError:
         raise
-    except Exception as error:  # for a date that is none or lists a thousand deep the library has others than its own
+    except Exception as error:  # the library's own, and others for impossible dates or very deep nesting
         raise ValueError(f"{path} is not YAML in UTF-8: {' '.join(str(error).split())}") from error
 
 
 def parse(values: Any, origin: str) -> Params:
-    """Check parameters given as nested dicts; ``origin`` is what an error calls them."""
+    """Parameters checked from nested dicts; ``origin`` names them in an error."""
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -203,25 +203,23 @@ def parse(values: Any, origin: str) -> Params:
 
 
 def digest(values: Any) -> str:
-    """A short fingerprint of JSON-like values, the same on every machine."""
+    """A hash of JSON-like values, 16 hexadecimal digits, the same on every machine."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _place(error: Any) -> tuple[str | int, ...]:
-    return (*error["loc"], error["ctx"]["name"]) if error["type"] == _TOLD else error["loc"]
+    return (*error["loc"], error["ctx"]["name"]) if error["type"] == _OWN else error["loc"]
 
 
 def _key(parts: tuple[str | int, ...]) -> str:
-    """The name of a parameter; parts that are no plain word are quoted, so that it stays in its line."""
-    return (
-        ".".join(str(part) if str(part).isidentifier() or str(part).isalnum() else repr(part) for part in parts)
-        or "the file"
-    )
+    """The dotted name of a parameter; parts with other characters than those of words are quoted, line breaks too."""
+    plain = (str(part) if str(part).isidentifier() or str(part).isalnum() else repr(part) for part in parts)
+    return ".".join(plain) or "the file"
 
 
 def _explain(error: Any) -> str:
-    if error["type"] == _TOLD:
+    if error["type"] == _OWN:
         return error["msg"]
     if error["type"] == "extra_forbidden":
         return "no such parameter"

@@ -29,7 +29,7 @@ def test_the_shipped_parameters_are_valid():
         (["convert", "aflw2k", "use"], "yes", "convert.aflw2k.use: input should be a valid boolean, got 'yes'"),
         (["devices"], 0, "devices: input should be greater than or equal to 1, got 0"),
         (["threads"], 100000, "threads: input should be less than or equal to 1024, got 100000"),
-        (["pose", "sampling"], {"300wlp": 0.0}, "pose.sampling: no dataset has a share to learn from"),
+        (["pose", "sampling"], {"300wlp": 0.0}, "pose.sampling: no dataset has a fraction above 0"),
         (["source"], "reel", "source: input should be 'synthetic' or 'real', got 'reel'"),
         (
             ["precision"],
