@@ -8,9 +8,15 @@ import typer
 
 from nntrack import __version__
 from nntrack.command_line import EPILOG, start
-from nntrack.commands import compare, evaluate, show, update_readme
+from nntrack.commands import compare, evaluate, experiments, show, update_readme
 
-COMMANDS = {"show": show, "evaluate": evaluate, "compare": compare, "update-readme": update_readme}
+COMMANDS = {
+    "show": show,
+    "evaluate": evaluate,
+    "compare": compare,
+    "experiments": experiments,
+    "update-readme": update_readme,
+}
 
 
 def main() -> None:
