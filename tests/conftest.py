@@ -18,7 +18,7 @@ settings.register_profile("side by side", deadline=None)  # other tests may take
 settings.load_profile("side by side")
 
 
-LONGEST = ["test_remotes.py", "test_pipeline.py", "test_parallel.py"]  # to run their slow tests
+LONGEST = ["test_remotes.py", "test_pipeline.py", "test_distributed.py"]  # to run their slow tests
 
 
 def pytest_configure() -> None:

@@ -13,6 +13,8 @@ from tests.conftest import ROOT
 from tests.shrink import shrink
 
 ARCHIVES = config.read_yaml(ROOT / "dvc.yaml")["stages"]["convert"]["foreach"]
+MARK = "data/real/dvc.yaml:mark"
+NAME = ("-c", "user.name=test", "-c", "user.email=test@localhost")  # without which git makes no commits
 
 
 class Checkout:
@@ -47,7 +49,7 @@ class Checkout:
 
     def commit(self, message: str) -> None:
         self.run("git", "add", "-A")
-        self.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "-m", message)
+        self.run("git", *NAME, "commit", "-q", "-m", message)
 
     def copy(self, path: Path) -> "Checkout":
         """The same folder again, all that was made and DVC's cache included."""

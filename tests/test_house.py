@@ -79,6 +79,8 @@ def test_packages_are_small(package):
 
 @pytest.mark.parametrize(("name", "stage"), [pytest.param(*pair, id=pair[0]) for pair in expanded_stages()])
 def test_a_stage_depends_on_the_code_that_it_runs(name, stage):
+    if name == "mark":  # with your own archives it runs every time, and without it writes nothing
+        return
     script = ROOT / "stages" / (re.search(r"python -m stages\.(\w+)", str(stage["cmd"]))[1] + ".py")
     needed = closure(script)
     if name.startswith("convert@"):  # the reader is found by its name

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from threading import Timer
 
 import psutil
@@ -14,12 +15,13 @@ import pytest
 
 from nntrack import config
 from tests.conftest import ROOT
-from tests.pipeline import Checkout, tiny
+from tests.pipeline import MARK, NAME, Checkout, own_archives, tiny
 
 pytestmark = pytest.mark.slow
 
 DELAYS = (0.1, 0.8, 3.0)  # seconds
 LOCKS = ("dvc.lock", "data/synthetic/dvc.lock")
+EXPERIMENTS = (sys.executable, "-m", "nntrack.cli", "experiments")
 STAGES = (
     "data/synthetic/dvc.yaml:synthesize",
     *(
@@ -46,10 +48,84 @@ def test_comments_and_layout_of_the_parameters_rerun_nothing(made, tmp_path):
     assert "Data and pipelines are up to date" in other.dvc("repro")
 
 
-def test_two_fresh_clones_make_the_same_bytes_with_fewer_cores_too(made, tmp_path):
-    other = tiny(tmp_path / "another place")
-    other.run("taskset", "--cpu-list", str(min(os.sched_getaffinity(0))), *other.dvc_command, "repro")
-    assert locks(other) == locks(made)
+def last(printed: str) -> str:
+    """What a failed `dvc repro` says, without the line that tells which stage it was."""
+    return [line for line in printed.splitlines() if line and "failed to run: " not in line][-1]
+
+
+def test_with_rendered_archives_the_stage_of_real_ones_is_as_if_it_were_not_there(made, tmp_path):
+    other = made.copy(tmp_path / "one")
+    assert "Data and pipelines are up to date" in other.dvc("status")
+    assert "Running stage" not in other.dvc("repro", "--all-pipelines")
+    other.dvc("commit")
+    assert "Experiment has been saved" in other.dvc("exp", "save")
+    other.dvc("status", "--quiet")
+
+
+def test_a_wrong_source_and_missing_archives_are_one_line(made, tmp_path):
+    other = made.copy(tmp_path / "one")
+    for source, line in {
+        "foo": r"ERROR: .*Parameters 'source\.foo' are missing from 'data/sources\.yaml'\.",
+        "real": r"error: 5 archives are missing: put AFLW2000-3D\.zip, .* into data/real .*",
+    }.items():
+        other.set(source=source)
+        printed = other.dvc("repro", code=255)
+        assert re.fullmatch(line, last(printed))
+        assert "convert" not in printed.replace("`convert`", "")
+    other.set(source="synthetic")
+    other.dvc("status", "--quiet")
+
+
+def test_own_archives_are_looked_at_every_time_and_again_with_rendered_ones_never(once, made, tmp_path):
+    owner = Checkout(once("owner", partial(own_archives, made))).copy(tmp_path / "owner")
+    assert "marked" in owner.dvc("repro", "--single-item", MARK)
+    assert owner.run("git", "status", "--short") == ""
+    (owner.path / "data/real/AFLW2000-3D.zip").write_bytes((owner.path / "data/real/300W-LP.zip").read_bytes())
+    owner.dvc("repro", "--single-item", MARK)
+    assert "AFLW2000-3D.zip.mark" in owner.run("git", "status", "--short")
+    owner.run("git", "checkout", "-q", ".")
+    owner.set(source="synthetic")
+    owner.dvc("repro", "--single-item", MARK)
+    owner.dvc("status", "--quiet", MARK)
+    assert ".mark" not in owner.run("git", "status", "--short")
+
+
+def files(checkout: Checkout) -> dict[str, bytes]:
+    """What was made by the pipeline and what was committed of it, by path."""
+    kept = ("models", "metrics", "reports")
+    paths = [path for name in kept for path in (checkout.path / name).rglob("*") if path.is_file()]
+    paths += [checkout.path / name for name in (*LOCKS, "params.yaml")]
+    return {path.relative_to(checkout.path).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_a_first_run_can_be_laid_aside_and_comes_back(made, tmp_path):
+    """The commit is from another machine, and nobody has what was made there."""
+    other = made.copy(tmp_path / "one")
+    before = files(other)
+    other.run("git", *NAME, "stash")
+    assert "models/onnx/head-pose.onnx" in other.dvc("checkout", code=1)
+    other.run("git", *NAME, "stash", "pop")
+    other.dvc("checkout")
+    assert files(other) == before
+
+
+def test_the_way_back_from_an_experiment_restores_the_baseline(made, tmp_path):
+    other = made.copy(tmp_path / "one")
+    other.commit("baseline")
+    before = files(other)
+    other.dvc("exp", "run", "-S", "lr=0.001", "-S", "evaluate.bbox_scale=1.3", "evaluate")
+    after = files(other)
+    assert {name for name in before if before[name] != after[name]} >= {
+        "models/onnx/head-pose.onnx", "dvc.lock", "params.yaml", "metrics/aflw2k.json"
+    }  # fmt: skip
+    assert "metrics/aflw2k.json" in other.dvc("metrics", "diff")
+    other.run("git", "checkout", "-q", ".")
+    other.dvc("checkout")
+    assert files(other) == before
+    other.dvc("status", "--quiet")
+    table = other.run(*EXPERIMENTS, COLUMNS="120")
+    assert max(map(len, table.splitlines())) <= 120
+    assert {"lr", "bbox_scale", "geodesic", "iou"} <= set(re.findall(r"[\w.]+", table))
 
 
 # one process, as the imports of DVC take longer than many a stage
@@ -57,7 +133,7 @@ UNTIL_DONE = "from dvc.cli import main\nwhile main(['repro', '--keep-going']): p
 
 
 def disturbed(checkout: Checkout) -> Counter[str]:
-    """Run the pipeline over and over until all of it is made; how often each stage was killed, no warning given.
+    """Run the pipeline on one core over and over until all is made; how often each stage was killed without warning.
 
     A stage is killed the first delay after it began, the next time later, until it ends before. DVC itself is left to
     say so: it may be killed as well, but not while it writes its own ``.dvc/tmp/rwlock``.
@@ -65,7 +141,8 @@ def disturbed(checkout: Checkout) -> Counter[str]:
     killed: Counter[str] = Counter()
     timer, stage = Timer(0, str), ""
     how = {"cwd": checkout.path, "env": checkout.environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen([sys.executable, "-c", UNTIL_DONE], text=True, **how) as process:
+    one_core = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
+    with subprocess.Popen([*one_core, sys.executable, "-c", UNTIL_DONE], text=True, **how) as process:
         for line in process.stdout:
             if found := re.match("Running stage '(.+)'", line):
                 timer.cancel()
@@ -89,8 +166,8 @@ def kill_children(pid: int) -> None:
             child.kill()
 
 
-def test_a_pipeline_killed_in_every_stage_ends_in_the_same_bytes(made, tmp_path):
-    other = tiny(tmp_path / "disturbed")
+def test_two_fresh_clones_make_the_same_bytes_on_fewer_cores_and_killed_in_every_stage(made, tmp_path):
+    other = tiny(tmp_path / "another place")
     killed = disturbed(other)
     assert set(killed) == set(STAGES)
     assert locks(other) == locks(made)

@@ -2,6 +2,7 @@
 
 import getpass
 import importlib.util
+import re
 import shutil
 import signal
 import socket
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline import ARCHIVES, Checkout, own_archives
+from nntrack import config
+from tests.pipeline import ARCHIVES, MARK, NAME, Checkout, own_archives
 
 pytestmark = pytest.mark.slow
 
@@ -138,8 +140,12 @@ def shared_folder(owner, tmp_path) -> tuple[Checkout, Path]:
     """The owner, and the folder that the converted files were pushed to."""
     place = tmp_path / "remote"
     connect(owner, {"url": str(place)})
-    owner.dvc("push", "convert")
+    owner.dvc("push", "convert", "export")
     return owner, place
+
+
+def stages_of(printed: str) -> list[str]:
+    return re.findall("Running stage '(.+)'", printed)
 
 
 def test_who_has_no_archive_trains_with_another_rate_and_sees_the_difference(shared_folder, tmp_path):
@@ -147,10 +153,31 @@ def test_who_has_no_archive_trains_with_another_rate_and_sees_the_difference(sha
     other = owner.clone(tmp_path / "other")
     connect_too(other, owner)
     other.dvc("pull", "convert")
-    printed = other.dvc("exp", "run", "-S", "lr=0.001")
-    assert "Running stage 'train_pose'" in printed and "Running stage 'convert" not in printed
+    assert stages_of(other.dvc("repro", "--allow-missing")) == [MARK]
+    other.set(evaluate=config.read_yaml(other.path / "params.yaml")["evaluate"] | {"bbox_scale": 1.25})
+    assert stages_of(other.dvc("repro", "--allow-missing", "--pull", "stability")) == [MARK, "stability"]
+    other.run("git", "checkout", "-q", ".")
+    printed = other.dvc("exp", "run", "-S", "lr=0.001", "evaluate")
+    assert stages_of(printed) == [MARK, "train_pose", "export", "evaluate"]
     assert "average" in other.dvc("metrics", "diff")
     assert "0.003" in other.dvc("params", "diff") and "0.001" in other.dvc("params", "diff")
+
+
+def test_networks_are_got_from_a_published_repository(owner, tmp_path):
+    owner.dvc("remote", "add", "-d", "published", str(tmp_path / "remote"))
+    for net in ("pose", "localizer"):
+        owner.run("git", *NAME, "tag", "-a", f"head-{net}@v1.0.0", "-m", "first")
+    owner.commit("where the networks are")
+    (tmp_path / "reader").mkdir()
+    reader = Checkout(tmp_path / "reader")
+    url = str(owner.clone(tmp_path / "published").path)
+    assert "models/onnx/head-pose.onnx" in reader.dvc("get", url, "models/onnx/head-pose.onnx", code=255)
+    owner.dvc("push", "export")
+    reader.dvc("get", url, "models/onnx/head-pose.onnx")
+    reader.dvc("artifacts", "get", url, "head-localizer")
+    for net in ("pose", "localizer"):
+        made = owner.path / f"models/onnx/head-{net}.onnx"
+        assert (reader.path / made.name).read_bytes() == made.read_bytes()
 
 
 def test_what_was_damaged_on_the_remote_is_named_and_stays_out(shared_folder, tmp_path):
