@@ -75,7 +75,7 @@ def trained(name: str, width: float, params: config.Params, how: Run, seconds: f
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch)
         tasks.train_pose(DATA, splits.load(SPLIT), FACE, out, schedule, params.lr, how)
-        facts = export.provenance({"300wlp": read_attributes(DATA / "300wlp.h5")}, "")
+        facts = export.provenance({"w300lp": read_attributes(DATA / "w300lp.h5")}, "")
         export.export_pose(weights.load_pose(out / tasks.MODEL_NAME), out / "head-pose.onnx", facts)
         file = PoseModel(out / "head-pose.onnx")
     return {

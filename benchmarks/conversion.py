@@ -28,7 +28,7 @@ from nntrack.readers import conversion
 from nntrack.readers._format import Options
 
 ARCHIVE = Path("data/synthetic/300W-LP.zip")
-KINDS = {"AFLW2000-3D.zip": "aflw2k", "300W-LP.zip": "300wlp"}
+KINDS = {"AFLW2000-3D.zip": "aflw2k", "300W-LP.zip": "w300lp"}
 _PHOTO = re.compile(r"(AFLW2000|300W_LP/(AFW|HELEN|IBUG|LFPW))/[^/]+\.jpg")
 
 

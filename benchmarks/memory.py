@@ -36,7 +36,7 @@ from nntrack.training.dataset import Mixture
 from nntrack.training.distributed import World
 from nntrack.training.loop import Loop
 
-NAME = "300wlp"
+NAME = "w300lp"
 DATA, FACE, WORK = Path("data/hdf5"), Path("models/facemodel.npz"), Path("work")
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 
-from nntrack.data.datasets import DATASETS
+from nntrack.data.datasets import DATASETS, RENAMED
 
 MAX_THREADS = 1024  # each needs memory, and systems limit their number
 
@@ -25,7 +25,7 @@ _OWN = "own"  # type of the errors that are raised here; their messages are comp
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Synthesize(_Section):
@@ -33,7 +33,7 @@ class Synthesize(_Section):
 
     head: str | None  # folder of a scanned head model, null for the built-in head
     aflw2k: Count  # photos
-    photos_300wlp: Annotated[Count, Field(alias="300wlp")]  # photos, `views` images each
+    w300lp: Count  # photos, `views` images each
     views: Count
     clips: Count  # of YTFaces
     frames: Count  # per clip
@@ -195,11 +195,23 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
 
 def parse(values: Any, origin: str) -> Params:
     """Parameters checked from nested dicts; ``origin`` names them in an error."""
+    if old := _renamed(values):
+        raise ValueError(f"{origin}: {'.'.join(old)}: {old[-1]} is called {RENAMED[old[-1]]} now: rename the key")
     try:
         return Params.model_validate(values)
     except ValidationError as error:
         found = [f"{_key(_place(e))}: {_explain(e)}" for e in error.errors()]
         raise ValueError(f"{origin}: {'; '.join(found)}") from None
+
+
+def _renamed(values: Any) -> tuple[str, ...]:
+    """The place of the first key that is an old name of a dataset; empty if there is none."""
+    for key, value in values.items() if isinstance(values, dict) else ():
+        if key in RENAMED:
+            return (key,)
+        if inner := _renamed(value):
+            return (str(key), *inner)
+    return ()
 
 
 def digest(values: Any) -> str:

@@ -36,7 +36,7 @@ def main(
     onnx = {net: folder / f"head-{net}.onnx" for net in ("pose", "localizer")}
     check_outputs(*onnx.values(), metrics, inputs=[pose, localizer, datasets])
     params = config.load()
-    values = params.model_dump(by_alias=True, mode="json")
+    values = params.model_dump(mode="json")
     sections = SECTIONS + (DRAWN if params.source == "synthetic" else ())
     digest = config.digest({name: values[name] for name in sections})
     posed = [name for name, share in params.pose.sampling.items() if share]

@@ -27,7 +27,7 @@ def main(
     check_outputs(*(folder / name for name in ("results.md", "model_card.md", "report.md")), inputs=[metrics, models])
     params, measured, facts = config.load(), report.read_metrics(metrics), report.read_facts(models)
     pictures = [path.stem for path in (folder / "pictures").glob("*.jpg")]
-    values = params.model_dump(by_alias=True, mode="json")
+    values = params.model_dump(mode="json")
     pages = {
         "results.md": tables.results(measured),
         "model_card.md": model_card(measured, facts, params.synthesize.head),

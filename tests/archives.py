@@ -270,7 +270,7 @@ def make(dataset: str, folder: Path) -> Path:
     rng = np.random.default_rng(5)
     if dataset == "aflw2k":
         return aflw2k(rng, 40).write(folder / "AFLW2000-3D.zip")
-    if dataset == "300wlp":
+    if dataset == "w300lp":
         return w300lp(rng, [f"HELEN/HELEN_{i}_1" for i in range(20)]).write(folder / "300W-LP.zip")
     if dataset == "ytfaces":
         videos = {f"Ann_{i}": video(rng) for i in range(3)}

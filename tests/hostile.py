@@ -45,7 +45,7 @@ def source(dataset: str, folder: Path) -> Files:
     match dataset:
         case "aflw2k":
             return {"A.zip": archives.aflw2k(rng, 2).contents}
-        case "300wlp":
+        case "w300lp":
             model = pickle.dumps(archives.basel_model())
             return {"A.zip": archives.w300lp(rng, ["AFW/AFW_1_2"]).contents, basel.FILE_NAME: model}
         case "ytfaces":

@@ -16,7 +16,7 @@ def values():
 def test_the_shipped_parameters_are_valid():
     params = config.load(PARAMS)
     assert params.source in ("synthetic", "real")
-    assert params.convert.datasets == ("aflw2k", "300wlp", "ytfaces", "widerface", "biwi")
+    assert params.convert.datasets == ("aflw2k", "w300lp", "ytfaces", "widerface", "biwi")
     assert params.convert.dataset("ytfaces").stride == 4 and params.convert.dataset("aflw2k").stride == 1
 
 
@@ -29,7 +29,7 @@ def test_the_shipped_parameters_are_valid():
         (["convert", "aflw2k", "use"], "yes", "convert.aflw2k.use: input should be a valid boolean, got 'yes'"),
         (["devices"], 0, "devices: input should be greater than or equal to 1, got 0"),
         (["threads"], 100000, "threads: input should be less than or equal to 1024, got 100000"),
-        (["pose", "sampling"], {"300wlp": 0.0}, "pose.sampling: no dataset has a fraction above 0"),
+        (["pose", "sampling"], {"w300lp": 0.0}, "pose.sampling: no dataset has a fraction above 0"),
         (["source"], "reel", "source: input should be 'synthetic' or 'real', got 'reel'"),
         (
             ["precision"],
@@ -73,7 +73,7 @@ def test_what_is_not_yaml_is_named_in_one_line(tmp_path):
 
 def test_an_unknown_dataset_is_told_the_known_ones(values):
     values["convert"]["pointing"] = {"use": True, "limit": None}
-    with pytest.raises(ValueError, match=r"^params\.yaml: convert\.pointing: no such dataset; known: 300wlp, "):
+    with pytest.raises(ValueError, match=r"^params\.yaml: convert\.pointing: no such dataset; known: aflw2k, "):
         config.parse(values, "params.yaml")
 
 

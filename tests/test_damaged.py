@@ -29,7 +29,7 @@ def make_weights(path):
 
 
 def make_split(path):
-    splits.save(path, {"300wlp": ["a", "b"], "ytfaces": []})
+    splits.save(path, {"w300lp": ["a", "b"], "ytfaces": []})
 
 
 def read_dataset(path):

@@ -15,7 +15,7 @@ from tests.pipeline import Checkout
 
 pytestmark = pytest.mark.slow
 
-CONVERT = ("data/synthetic/300W-LP.zip", "data/hdf5/300wlp.h5")
+CONVERT = ("data/synthetic/300W-LP.zip", "data/hdf5/w300lp.h5")
 TRAIN = ("stages.train_pose", "data/hdf5", "data/split.json", "models/facemodel.npz", "models/pose")
 BUSY = r"is busy, it is being blocked by|Unable to acquire lock"  # as DVC says it
 
@@ -85,7 +85,7 @@ def fill(disk: Path, left: int) -> Path:
 def test_a_full_disk_ends_a_conversion(left, small_disk):
     fill(small_disk.path, left)
     before = digests(small_disk.path / "data")
-    told = failed(small_disk, "stages.convert", "300wlp", *CONVERT)
+    told = failed(small_disk, "stages.convert", "w300lp", *CONVERT)
     assert told == f"error: [Errno 28] No space left on device: '{CONVERT[1]}'"
     assert digests(small_disk.path / "data") == before
 
@@ -112,9 +112,9 @@ def test_folders_that_can_only_be_read(made, mount, tmp_path):
         folder = checkout.path / "data" / name
         mount(folder, "--bind", folder)
         mount(folder, "-o", "remount,ro,bind")
-    told = failed(checkout, "stages.convert", "300wlp", *CONVERT)
+    told = failed(checkout, "stages.convert", "w300lp", *CONVERT)
     assert told == f"error: [Errno 30] Read-only file system: '{CONVERT[1]}'"
-    assert "Read-only file system" in checkout.dvc("repro", "-f", "-s", "convert@300wlp", code=None)
+    assert "Read-only file system" in checkout.dvc("repro", "-f", "-s", "convert@w300lp", code=None)
     checkout.dvc("repro", "-f", "-s", "train_pose")  # which only reads there
     assert digests(checkout.path / "data") == before
     assert lock(checkout) == lock(made)
@@ -137,7 +137,7 @@ def test_two_at_once_do_not_disturb_each_other(made, tmp_path):
 
 def test_any_name_will_do_in_any_locale(made, tmp_path):
     checkout = made.copy(tmp_path / "a place of Zoë (頭)")
-    again = ("convert@300wlp", "train_localizer", "export", "report", "page")
+    again = ("convert@w300lp", "train_localizer", "export", "report", "page")
     checkout.run(*checkout.dvc_command, "repro", "-f", "-s", *again, LC_ALL="POSIX")
     assert lock(checkout) == lock(made)
 
@@ -162,7 +162,7 @@ def test_from_another_folder(made, tmp_path):
     inside.run(*inside.dvc_command, "repro", "-f", "-s", "../dvc.yaml:facemodel", **environment)
     assert lock(checkout) == lock(made)
     paths = [str(checkout.path / name) for name in CONVERT]
-    command = [sys.executable, "-m", "stages.convert", "300wlp", *paths]
+    command = [sys.executable, "-m", "stages.convert", "w300lp", *paths]
     elsewhere = Checkout(tmp_path)
     before = digests(tmp_path)
     told = elsewhere.run(*command, code=1, **environment)

@@ -34,10 +34,10 @@ FIELDS = {
 def folder(tmp_path_factory):
     """What the stages leave, and params.yaml, all tiny."""
     folder, rng = tmp_path_factory.mktemp("checkout"), np.random.default_rng(0)
-    faces.write(folder / "data/hdf5/300wlp.h5", faces.samples(rng, 24, depth=False))
+    faces.write(folder / "data/hdf5/w300lp.h5", faces.samples(rng, 24, depth=False))
     faces.write(folder / "data/hdf5/ytfaces.h5", faces.samples(rng, 8))
     faces.write(folder / "data/hdf5/widerface.h5", faces.crops(rng, 16))
-    splits.save(folder / "data/split.json", {"300wlp": ["photo 0"]})
+    splits.save(folder / "data/split.json", {"w300lp": ["photo 0"]})
     (folder / "models").mkdir()
     model.save(folder / "models/facemodel.npz", faces.face_model())
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
@@ -184,8 +184,8 @@ def test_without_changes_an_image_stays():
 
 
 def test_a_file_without_images_is_large_and_takes_no_disk(checkout, tmp_path):
-    like = Stored("data/hdf5/300wlp.h5")
-    path = memory.sparse(tmp_path / "a" / "300wlp.h5", like, 1000)
+    like = Stored("data/hdf5/w300lp.h5")
+    path = memory.sparse(tmp_path / "a" / "w300lp.h5", like, 1000)
     on_disk = path.stat()
     assert on_disk.st_size > 1000 * like.image[0].nbytes > 8 * on_disk.st_blocks * 512
     stored = Stored(path)

@@ -18,7 +18,7 @@ _SMALL = {"batch_size": 4, "steps": 1000, "warmup_steps": 2, "validate_every": 5
 def write(folder):
     """What `of` reads."""
     rng = np.random.default_rng(0)
-    faces.write(folder / "300wlp.h5", faces.samples(rng, 8))
+    faces.write(folder / "w300lp.h5", faces.samples(rng, 8))
     faces.write(folder / "widerface.h5", faces.crops(rng, 8))
     model.save(folder / "facemodel.npz", faces.face_model())
     return folder
@@ -29,5 +29,5 @@ def of(net, folder):
     params = getattr(_PARAMS, net).model_copy(update=_SMALL)
     if net == "localizer":
         return tasks.localizer_task(folder / "widerface.h5", {}, params, RUN.seed)
-    params = params.model_copy(update={"sampling": {"300wlp": 1.0}})
+    params = params.model_copy(update={"sampling": {"w300lp": 1.0}})
     return tasks.pose_task(folder, {}, folder / "facemodel.npz", params, 1e-3, RUN.seed)

@@ -25,7 +25,7 @@ class Dataset(NamedTuple):
 
 DATASETS = {
     "aflw2k": Dataset("AFLW2000-3D", "AFLW2000-3D.zip", "AFLW2000-3D (AFLW): research, non-commercial", "measure"),
-    "300wlp": Dataset(
+    "w300lp": Dataset(
         "300W-LP",
         "300W-LP.zip",
         "300W-LP (300W): research, non-commercial",
@@ -48,6 +48,10 @@ DATASETS = {
         "train",
     ),
 }
+
+
+# Old names of datasets: `dvc exp run -S` takes no key that begins with a digit.
+RENAMED = {"300wlp": "w300lp"}
 
 
 def in_pipeline(*roles: Role) -> dict[str, Dataset]:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+from nntrack.data.datasets import RENAMED
 from nntrack.data.hdf5_files import NOT_SUPPORTED, check_filters, map_file, opened
 from nntrack.data.sample import FIELDS, MASKS, STRINGS, Sample
 from nntrack.files import replacing
@@ -193,7 +194,16 @@ def read_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro` or `dvc pull {path}`")
     with opened(path) as file:
-        return dict(file.attrs)
+        return _attributes(file, path)
+
+
+def _attributes(file: h5py.File, path: str | os.PathLike[str]) -> dict[str, Any]:
+    attributes = dict(file.attrs)
+    if (name := attributes.get("reader")) in RENAMED:
+        raise ValueError(
+            f"{path} is of the dataset {name}, which is called {RENAMED[name]} now: convert the archive again"
+        )
+    return attributes
 
 
 class Stored:
@@ -213,7 +223,7 @@ class Stored:
             self._read(file)
 
     def _read(self, file: h5py.File) -> None:
-        self.attributes: dict[str, Any] = dict(file.attrs)
+        self.attributes = _attributes(file, self.path)
         if self.attributes.get("schema") != SCHEMA:
             check_filters(file, self.path)
             raise ValueError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nntrack.data.datasets import RENAMED
 from nntrack.data.hdf5 import Stored
 from nntrack.files import replacing
 
@@ -39,9 +40,12 @@ def load(path: str | os.PathLike[str]) -> Split:
         raise FileNotFoundError(f"{path} does not exist; make it with `dvc repro split`")
     try:
         split = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {str(name): [str(group) for group in groups] for name, groups in split.items()}
+        found = {str(name): [str(group) for group in groups] for name, groups in split.items()}
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not a split: expected {{dataset: [groups]}}; {error}") from error
+    for old in found.keys() & RENAMED:
+        raise ValueError(f"{path} names the dataset {old}, which is called {RENAMED[old]} now: `dvc repro split`")
+    return found
 
 
 def rows_of(stored: Stored, held_out: Collection[str], inside: bool, subset: str | None = None) -> np.ndarray:

@@ -132,7 +132,7 @@ _PERSPECTIVE = "box of the face, corrected for the camera's perspective"
 PROTOCOLS = (
     Protocol("aflw2k", "bbox", "pose", _BOX, _POSED, every_row, landmark_square, full_count=1969),
     Protocol("aflw2k", "center", "pose", "fixed centre crop", _POSED, every_row, central_square, full_count=1969),
-    Protocol("300wlp", "bbox", "pose", f"held-out photos, {_BOX}", _POSED, held_out, landmark_square),
+    Protocol("w300lp", "bbox", "pose", f"held-out photos, {_BOX}", _POSED, held_out, landmark_square),
     Protocol("ytfaces", "bbox", "pose", f"held-out persons, {_BOX}", _POSED, held_out, landmark_square),
     Protocol("biwi", "box", "pose", "box of the face, camera's perspective ignored", ("quat",), every_row, face_square),
     Protocol(

@@ -14,7 +14,7 @@ import numpy as np
 
 from nntrack.data.datasets import DATASETS
 
-FILE_NAME = DATASETS["300wlp"].companion
+FILE_NAME = DATASETS["w300lp"].companion
 LICENCE = "Basel face model: academic"
 WEIGHTS = (199, 29)  # of shape and expression, as the datasets have them
 MICROMETRES = 1e5  # per head radius: the model's unit

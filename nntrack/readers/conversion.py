@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from nntrack.data import hdf5
-from nntrack.data.datasets import DATASETS
+from nntrack.data.datasets import DATASETS, RENAMED
 from nntrack.readers._format import Options, Tally
 from nntrack.readers._parallel import ProgressBar
 from nntrack.readers.archive import locate
@@ -20,6 +20,8 @@ _SHOWN = 5  # damaged members in an error
 
 def find_reader(dataset: str) -> ModuleType:
     """``nntrack.readers.<dataset>``. Raises ValueError that lists the known ones."""
+    if dataset in RENAMED:
+        raise ValueError(f"the dataset {dataset} is called {RENAMED[dataset]} now")
     if dataset not in DATASETS:
         raise ValueError(f"no reader for '{dataset}'; known: {', '.join(sorted(DATASETS))}")
     return importlib.import_module(f"nntrack.readers.{dataset}")

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from nntrack.data.datasets import RENAMED
 from nntrack.deploy.runtime import LocalizerModel, PoseModel
 from nntrack.files import write_text
 from nntrack.reporting import tables, titles
@@ -23,6 +24,11 @@ def read_metrics(folder: str | os.PathLike[str]) -> dict[str, Any]:
     folder = Path(folder)
     found: dict[str, Any] = {name: _read(folder / f"{name}.json") for name in ("published", "stability", "export")}
     names = {tables.BENCHMARK, "localizer"} | {path.stem for path in (folder / "detail").glob("*.json")}
+    if old := sorted(names & RENAMED.keys()):
+        raise ValueError(
+            f"{folder / 'detail' / old[0]}.json is of a dataset called {RENAMED[old[0]]} now: delete it, and make"
+            " the new one with `dvc repro evaluate`"
+        )
     return found | {"detail": {name: _read(folder / "detail" / f"{name}.json") for name in sorted(names)}}
 
 

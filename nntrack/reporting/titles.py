@@ -8,7 +8,7 @@ DATASETS = {name: row.title for name, row in in_pipeline().items()}
 PROTOCOLS = {
     "aflw2k_bbox": "AFLW2000-3D, ground-truth boxes",
     "aflw2k_center": "AFLW2000-3D, centre crop",
-    "300wlp_bbox": "300W-LP, held-out photos",
+    "w300lp_bbox": "300W-LP, held-out photos",
     "ytfaces_bbox": "YTFaces, held-out persons",
     "biwi_box": "BIWI, boxes",
     "biwi_perspective": "BIWI, boxes, perspective corrected",

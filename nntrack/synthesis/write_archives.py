@@ -40,7 +40,7 @@ def plans(sizes: Synthesize) -> list[Plan]:
     head = sizes.head
     return [
         Plan("aflw2k", partial(aflw2000.render, head=head), sizes.aflw2k, formats.write_zip),
-        Plan("300wlp", partial(w300lp.render, views=sizes.views, head=head), sizes.photos_300wlp, formats.write_zip),
+        Plan("w300lp", partial(w300lp.render, views=sizes.views, head=head), sizes.w300lp, formats.write_zip),
         Plan("ytfaces", partial(ytfaces.render, frames=sizes.frames, head=head), sizes.clips, ytfaces.write),
         Plan("widerface", partial(widerface.render, head=head), sizes.widerface, widerface.write),
         Plan("biwi", partial(biwi.render, head=head), sizes.biwi, biwi.write),

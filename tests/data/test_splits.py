@@ -29,7 +29,7 @@ def test_leaves_something_on_both_sides(count, share, expected):
 
 
 def test_comes_back_from_disk(tmp_path):
-    split = {"300wlp": ["a b", "ü"], "ytfaces": []}
+    split = {"w300lp": ["a b", "ü"], "ytfaces": []}
     splits.save(tmp_path / "split.json", split)
     assert splits.load(tmp_path / "split.json") == split
     (tmp_path / "bad.json").write_text("[1]")

@@ -14,7 +14,7 @@ from nntrack.networks.pose_net import ROTATIONS, PoseConfig, PoseNet
 
 FACTS = export.provenance(
     {
-        "300wlp": {
+        "w300lp": {
             "source": "real",
             "kept": 7,
             "licence": "research only",
@@ -117,7 +117,7 @@ def test_the_file_says_what_a_user_must_know_and_nothing_of_the_machine(tmp_path
     says = runtime.PoseModel(tmp_path / "a.onnx").metadata
     assert says["source"] == "real" and says["params"] == "0123456789abcdef" and "into the screen" in says["frame"]
     assert json.loads(says["datasets"]) == {
-        "300wlp": {
+        "w300lp": {
             "archive": "300W-LP.zip",
             "dropped": {"no landmarks": 2},
             "fingerprint": "abc",
@@ -126,7 +126,7 @@ def test_the_file_says_what_a_user_must_know_and_nothing_of_the_machine(tmp_path
             "source": "real",
         }
     }
-    assert "300wlp: research only" in says["terms"]
+    assert "w300lp: research only" in says["terms"]
     assert set(json.loads(says["tensors"])) == {"x", *export.POSE_OUTPUTS}
     content = (tmp_path / "a.onnx").read_bytes()
     assert b".py" not in content and str(tmp_path).encode() not in content
@@ -136,11 +136,11 @@ def test_the_file_says_what_a_user_must_know_and_nothing_of_the_machine(tmp_path
 
 def test_drawn_pictures_bring_no_licence():
     drawn = {"source": "synthetic", "kept": 7, "licence": "none"}
-    facts = export.provenance({"300wlp": drawn}, "x")
+    facts = export.provenance({"w300lp": drawn}, "x")
     assert facts["source"] == "synthetic"
     assert "no dataset's licence" in export.terms(facts)
     facts = export.provenance(
-        {"300wlp": drawn, "ytfaces": {**drawn, "source": "real", "licence": "research only"}}, "x"
+        {"w300lp": drawn, "ytfaces": {**drawn, "source": "real", "licence": "research only"}}, "x"
     )
     assert facts["source"] == "real and synthetic" and "ytfaces: research only" in export.terms(facts)
 

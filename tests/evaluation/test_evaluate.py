@@ -71,14 +71,14 @@ def test_landmarks_in_the_right_place_have_no_error(tmp_path, rng):
 
 
 def test_held_out_samples_alone_are_measured(tmp_path, rng):
-    stored = stores.posed(tmp_path / "300wlp.h5", [FRONTAL] * 6, rng, reader="300wlp", views=2)
+    stored = stores.posed(tmp_path / "w300lp.h5", [FRONTAL] * 6, rng, reader="w300lp", views=2)
     model = PoseModel(onnx_files.pose(tmp_path / "a.onnx"))
-    (found,) = evaluate.evaluate(model, stored, EvalInputs(SETTINGS, {"300wlp": ["person 2"]})).values()
+    (found,) = evaluate.evaluate(model, stored, EvalInputs(SETTINGS, {"w300lp": ["person 2"]})).values()
     assert found.table["index"].tolist() == [4, 5] and found.table["name"].tolist() == ["photo 4", "photo 5"]
     with pytest.raises(ValueError, match=r"has no sample .* \(pose\): held-out photos"):
-        evaluate.evaluate(model, stored, EvalInputs(SETTINGS, {"300wlp": ["somebody else"]}))
+        evaluate.evaluate(model, stored, EvalInputs(SETTINGS, {"w300lp": ["somebody else"]}))
     # parameters may hold nothing out
-    assert evaluate.evaluate(model, stored, EvalInputs(SETTINGS, {"300wlp": []})) == {}
+    assert evaluate.evaluate(model, stored, EvalInputs(SETTINGS, {"w300lp": []})) == {}
 
 
 def test_the_localizer_is_measured_on_the_held_out_subset(tmp_path, rng):
@@ -194,19 +194,19 @@ def test_the_stage_measures_any_file_and_repeats(stage, tmp_path, rng):
 
 
 def test_weights_are_measured_as_their_export(stage, tmp_path, rng):
-    turned(tmp_path / "300wlp.h5", rng, reader="300wlp")
-    (tmp_path / "split.json").write_text(json.dumps({"300wlp": ["person 1", "person 2"]}))
+    turned(tmp_path / "w300lp.h5", rng, reader="w300lp")
+    (tmp_path / "split.json").write_text(json.dumps({"w300lp": ["person 1", "person 2"]}))
     weights.save(tmp_path / "pose" / models.WEIGHTS, PoseNet(PoseConfig("diracnet", 0.25, "quat", 2, 1)))
     out, detail = tmp_path / "out.json", tmp_path / "detail.json"
-    stage(tmp_path / "pose", tmp_path / "300wlp.h5", out, detail, split=tmp_path / "split.json")
+    stage(tmp_path / "pose", tmp_path / "w300lp.h5", out, detail, split=tmp_path / "split.json")
     written = json.loads(detail.read_text())
     assert written["model"] == "pose" and written["protocols"]["bbox"]["n"] == 2
 
 
 def test_inputs_are_read_from_files(tmp_path):
-    (tmp_path / "split.json").write_text('{"300wlp": ["a"]}')
+    (tmp_path / "split.json").write_text('{"w300lp": ["a"]}')
     found = evaluate.read_inputs(SETTINGS, tmp_path / "split.json", onnx_files.localizer(tmp_path / "l.onnx"))
-    assert found.split == {"300wlp": ["a"]} and isinstance(found.localizer, LocalizerModel)
+    assert found.split == {"w300lp": ["a"]} and isinstance(found.localizer, LocalizerModel)
     assert evaluate.read_inputs(SETTINGS, None, None) == INPUTS
 
 

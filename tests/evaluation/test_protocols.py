@@ -58,8 +58,8 @@ def test_faces_without_a_box_are_found_or_left_out(tmp_path, rng):
 
 
 def test_held_out_samples_need_a_split(tmp_path, rng):
-    stored = stores.posed(tmp_path / "a.h5", [stores.FRONTAL] * 6, rng, reader="300wlp", views=2)
-    chosen = protocols.held_out(stored, EvalInputs(SETTINGS, {"300wlp": ["person 1"]}))
+    stored = stores.posed(tmp_path / "a.h5", [stores.FRONTAL] * 6, rng, reader="w300lp", views=2)
+    chosen = protocols.held_out(stored, EvalInputs(SETTINGS, {"w300lp": ["person 1"]}))
     assert np.array_equal(chosen, [2, 3])
     for split in (None, {"ytfaces": ["person 1"]}):
         with pytest.raises(ValueError, match=r"a\.h5 is measured on samples held out of training: name the split"):

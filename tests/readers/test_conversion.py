@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nntrack import config
+from nntrack.data import hdf5, splits
 from nntrack.data.datasets import DATASETS
 from nntrack.data.hdf5 import Stored
 from nntrack.readers import conversion
@@ -28,7 +29,7 @@ def test_there_is_a_reader_for_every_dataset():
 
 def test_an_unknown_dataset_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(
-        ValueError, match="no reader for 'pointing'; known: 300wlp, aflw2k, biwi, opentrack_h5, widerface"
+        ValueError, match="no reader for 'pointing'; known: aflw2k, biwi, opentrack_h5, w300lp, widerface"
     ):
         convert("pointing", tmp_path, tmp_path / "x.h5")
 
@@ -108,3 +109,20 @@ def test_the_stage_limits_and_reports(tmp_path):
 def test_what_a_user_can_mend_is_one_line(dataset, tmp_path):
     done = stage(dataset, tmp_path / "a.zip", tmp_path / "x.h5")
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+
+
+def test_the_old_name_of_a_dataset_is_told_with_the_new(tmp_path):
+    with pytest.raises(ValueError, match="300wlp is called w300lp now"):
+        convert("300wlp", tmp_path / "a.zip", tmp_path / "x.h5")
+    hdf5.write(tmp_path / "300wlp.h5", [], {"reader": "300wlp"})
+    for read in (Stored, hdf5.read_attributes):
+        with pytest.raises(ValueError, match=r"300wlp\.h5 is of the dataset 300wlp, which is called w300lp now"):
+            read(tmp_path / "300wlp.h5")
+    splits.save(tmp_path / "split.json", {"300wlp": []})
+    with pytest.raises(ValueError, match=r"split\.json names the dataset 300wlp, which is called w300lp now"):
+        splits.load(tmp_path / "split.json")
+    params = config.read_yaml(ROOT / "params.yaml")
+    for place in ("synthesize", "convert"):
+        old = params | {place: params[place] | {"300wlp": 8}}
+        with pytest.raises(ValueError, match=rf"^p\.yaml: {place}\.300wlp: 300wlp is called w300lp now"):
+            config.parse(old, "p.yaml")

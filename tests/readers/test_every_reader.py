@@ -1,5 +1,4 @@
 import dataclasses
-import importlib
 import zipfile
 
 import numpy as np
@@ -11,7 +10,7 @@ from nntrack.data.datasets import DATASETS
 from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.landmarks import EYE_CORNERS
 from nntrack.geometry.rotations import geodesic_distance
-from nntrack.readers import _rigid, aflw2k, conversion, widerface, ytfaces
+from nntrack.readers import _rigid, aflw2k, conversion, w300lp, widerface, ytfaces
 from nntrack.readers._format import Options
 from tests import archives
 from tests.reading import ONE, read, unposed
@@ -57,7 +56,7 @@ class TestEveryReader:
         other = archives.Archive()
         other.contents["holiday/beach.jpg"] = b"x"
         path = other.write(tmp_path / "other" / "WIDER_train.zip")
-        path = path if dataset in ("aflw2k", "300wlp") else path.parent
+        path = path if dataset in ("aflw2k", "w300lp") else path.parent
         with pytest.raises((ValueError, FileNotFoundError), match="other"):
             read(conversion.find_reader(dataset), path)
 
@@ -67,9 +66,6 @@ class TestEveryReader:
         path.write_bytes(path.read_bytes()[:-200])
         with pytest.raises(ValueError, match=rf"{path.name} is not a complete (zip|HDF5)"):
             read(conversion.find_reader(dataset), archive)
-
-
-w300lp = importlib.import_module("nntrack.readers.300wlp")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +99,7 @@ class TestOnRealSamples:
         error = np.degrees(geodesic_distance(head.quat, np.stack([sample.labels["quat"] for sample in samples])))
         assert error.max() < 6 and head.misfit.max() < ytfaces.MAX_MISFIT / 2
 
-    def test_300wlp(self, shared):
+    def test_w300lp(self, shared):
         samples, tally = read(w300lp, shared / "real" / "300W-LP.zip")
         assert [("landmarks" in s.labels) for s in samples] == [True, False] * 2 and not tally.dropped
         assert {s.group for s in samples} == {"AFW_134212_1", "HELEN_232194_1"}

@@ -198,14 +198,14 @@ class TestTraining:
     def test_converted_samples_can_be_learnt_from(self, tmp_path, rng):
         """One batch with every loss: pose, box, landmarks and their depth are there."""
         # the name by which training finds it
-        done = stage(archives.opentrack_h5(rng, tmp_path / "wflw.h5", 24), tmp_path / "300wlp.h5")
+        done = stage(archives.opentrack_h5(rng, tmp_path / "wflw.h5", 24), tmp_path / "w300lp.h5")
         assert done.returncode == 0 and "kept 24" in done.stdout
-        stored = Stored(tmp_path / "300wlp.h5")
+        stored = Stored(tmp_path / "w300lp.h5")
         assert stored.attributes["reader"] == "opentrack_h5" and "terms of the datasets" in stored.attributes["licence"]
         assert all(stored.masks[name].all() for name in ("quat", "pos_size", "bbox", "landmarks", "landmarks_depth"))
         model.save(tmp_path / "face.npz", faces.face_model())
         params = config.read_yaml(ROOT / "params.yaml")
-        params["pose"] |= {"sampling": {"300wlp": 1.0}, "width": 0.25}
+        params["pose"] |= {"sampling": {"w300lp": 1.0}, "width": 0.25}
         pose = config.parse(params, "params.yaml").pose
         task = tasks.pose_task(tmp_path, {}, tmp_path / "face.npz", pose, 1e-3, 1)
         generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,3 @@
-import importlib
 import os
 import pickle
 
@@ -8,10 +7,9 @@ import pytest
 from nntrack.geometry.landmarks import EYE_CORNERS
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import quat_apply
+from nntrack.readers import w300lp
 from tests import archives
 from tests.reading import read, unposed
-
-w300lp = importlib.import_module("nntrack.readers.300wlp")
 
 
 def test_landmarks_are_those_of_each_picture(tmp_path, rng):

@@ -30,7 +30,7 @@ def measured(source="synthetic", n=400, use=True):
         "published": json.loads((ROOT / "metrics/published.json").read_text()),
         "detail": {
             name: {"model": "nntrack", "source": source, "protocols": protocols}
-            for name, protocols in (("aflw2k", rows), ("300wlp", held_out), ("localizer", faces))
+            for name, protocols in (("aflw2k", rows), ("w300lp", held_out), ("localizer", faces))
         },
         "stability": {"aflw2k": {f"nntrack_{row}": JITTER for row in PERTURBATIONS if use}, "source": source},
         "export": {"export": {"pose": net, "localizer": net}},
@@ -41,7 +41,7 @@ def facts(folder, source="synthetic"):
     """What `report.read_facts` returns for files that were exported as the stage does."""
     for kind, write in (("pose", onnx_files.pose), ("localizer", onnx_files.localizer)):
         attributes = {"source": source, "kept": 61, "licence": "research only", "dropped": '{"NaN": 3, "box": 0}'}
-        known = export.provenance({"300wlp": attributes}, "0123456789abcdef")
+        known = export.provenance({"w300lp": attributes}, "0123456789abcdef")
         text = {"description": f"The {kind}", "frame": export.FRAME, "terms": export.terms(known)}
         text |= {key: v if isinstance(v, str) else json.dumps(v) for key, v in known.items()}
         write(folder / f"head-{kind}.onnx", metadata=text)

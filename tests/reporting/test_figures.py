@@ -62,7 +62,7 @@ def test_no_file_of_errors_is_no_errors(tmp_path):
 
 
 def test_every_sheet_repeats(tmp_path, rng):
-    people, crowd = posed(tmp_path / "300wlp.h5", rng), frames(tmp_path / "widerface.h5", rng)
+    people, crowd = posed(tmp_path / "w300lp.h5", rng), frames(tmp_path / "widerface.h5", rng)
     off, found = pose_errors(tmp_path / "a.csv", people), face_errors(tmp_path / "b.csv", crowd)
     pose, localizer = PoseModel(onnx_files.pose(tmp_path / "a.onnx")), onnx_files.localizer(tmp_path / "b.onnx")
     makers = (
@@ -79,14 +79,14 @@ def test_every_sheet_repeats(tmp_path, rng):
 
 
 def test_another_seed_gives_another_augmentation_of_the_same_originals(tmp_path, rng):
-    people, crowd = posed(tmp_path / "300wlp.h5", rng), frames(tmp_path / "widerface.h5", rng)
+    people, crowd = posed(tmp_path / "w300lp.h5", rng), frames(tmp_path / "widerface.h5", rng)
     a, b = (figures.augmentation(people, PARAMS.pose.augment, crowd, PARAMS.localizer.augment, seed) for seed in (1, 2))
     side = contact_sheet.WIDTH // figures.COLUMNS
     assert np.array_equal(a[:, :side], b[:, :side]) and not np.array_equal(a[:, side:], b[:, side:])
 
 
 def test_no_two_augmented_versions_are_alike(tmp_path, rng, monkeypatch):
-    people, seen = posed(tmp_path / "300wlp.h5", rng), []
+    people, seen = posed(tmp_path / "w300lp.h5", rng), []
     varied = augment.random_view
 
     def recorded(batch, *others):
@@ -102,7 +102,7 @@ def test_no_two_augmented_versions_are_alike(tmp_path, rng, monkeypatch):
 
 def test_augmentation_keeps_labels_on_the_face(tmp_path, rng, monkeypatch):
     """Where nothing but the place changes, a landmark's dot is where its label says."""
-    people = posed(tmp_path / "300wlp.h5", rng, 1)
+    people = posed(tmp_path / "w300lp.h5", rng, 1)
     still = PARAMS.pose.augment.model_copy(update={"intensity": 0.0, "blur": 0.0, "noise": 0.0, "occlusion": 0.0})
     seen = []
 

@@ -47,7 +47,7 @@ def test_lacking_metrics_are_an_error(tmp_path):
 
 
 def test_the_report_shows_table_pictures_params_and_card(tmp_path):
-    params = config.load(ROOT / "params.yaml").model_dump(by_alias=True, mode="json")
+    params = config.load(ROOT / "params.yaml").model_dump(mode="json")
     page = report.report(measured(), facts(tmp_path), params, ["other", "augmentation", "poses_best_median_worst"])
     assert tables.results(measured()).strip() in page and tables.every_figure(measured()) in page
     places = [page.index(f"(pictures/{n}.jpg)") for n in ("poses_best_median_worst", "augmentation", "other")]

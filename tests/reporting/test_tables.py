@@ -67,7 +67,7 @@ def test_a_dataset_that_is_switched_off_is_said_to_be():
     text = tables.results(measured(use=False))
     assert "was switched off" in text and "Jitter" not in text and "300W-LP, held-out photos" in text
     nothing = measured(use=False)
-    nothing["detail"]["300wlp"]["protocols"] = {}
+    nothing["detail"]["w300lp"]["protocols"] = {}
     assert "Calibration" not in tables.results(nothing) and tables.every_figure(nothing) == "Nothing was measured."
     assert "Ours" not in tables.summary(nothing) and "WIDER FACE" in tables.summary(nothing)
 
@@ -78,7 +78,7 @@ def test_a_figure_stands_with_its_interval_and_its_count():
     assert rows["AFLW2000-3D, centre crop"][1::6] == ("2.35 (1.9–3.1)", "400")
     assert rows["300W-LP, held-out photos"][-1] == "80 of 16" and metrics.INTERVAL in text
     alone = measured()
-    alone["detail"]["300wlp"]["protocols"]["bbox"]["metrics"]["yaw"] = FIGURE | {"low": None, "high": None}
+    alone["detail"]["w300lp"]["protocols"]["bbox"]["metrics"]["yaw"] = FIGURE | {"low": None, "high": None}
     assert ("300W-LP, held-out photos", "2.35", "2.35 (1.9–3.1)") in [row[:3] for row in cells(tables.results(alone))]
     assert ("300W-LP, held-out photos", *["2.35"] * 6, "80 of 16") in cells(tables.summary(measured()))
 
@@ -86,7 +86,7 @@ def test_a_figure_stands_with_its_interval_and_its_count():
 def test_few_photos_are_warned_of():
     assert "too narrow:** 300W-LP, held-out photos (16)." in tables.results(measured())
     many = measured()
-    many["detail"]["300wlp"]["protocols"]["bbox"]["groups"] = 100
+    many["detail"]["w300lp"]["protocols"]["bbox"]["groups"] = 100
     assert "half a degree" not in tables.results(many)
 
 

@@ -15,8 +15,7 @@ from nntrack.synthesis import write_archives
 from nntrack.synthesis.archives import aflw2000
 
 TINY = Synthesize.model_validate(
-    {"head": None, "aflw2k": 5, "300wlp": 2, "views": 3, "clips": 2, "frames": 4, "widerface": 5, "biwi": 2},
-    by_alias=True,
+    {"head": None, "aflw2k": 5, "w300lp": 2, "views": 3, "clips": 2, "frames": 4, "widerface": 5, "biwi": 2},
 )
 ARCHIVES = {plan.dataset: DATASETS[plan.dataset].archive for plan in write_archives.plans(TINY)}
 OPTIONS = Options(limit=None, size=64, margin=1.5, stride=1, seed=0)
@@ -62,7 +61,7 @@ def test_every_archive_has_a_mark_and_a_sheet(rendered):
 
 def test_the_readers_take_every_sample(converted):
     dataset, stored, tally = converted
-    assert len(stored) == {"aflw2k": 5, "300wlp": 6, "biwi": 2}.get(dataset, len(stored)) > 0
+    assert len(stored) == {"aflw2k": 5, "w300lp": 6, "biwi": 2}.get(dataset, len(stored)) > 0
     assert tally.bad == 0
     with h5py.File(stored.path) as file:
         assert file.attrs["source"] == "synthetic"
@@ -85,7 +84,7 @@ def test_labels_of_a_face_fit_together(converted):
     pos_size = stored.labels["pos_size"]
     distance = np.linalg.norm(corners[:, :2] - pos_size[:, :2], axis=1) / pos_size[:, 2]
     assert distance.max() < 0.1
-    assert stored.masks["landmarks_depth"].all() == (dataset != "300wlp")
+    assert stored.masks["landmarks_depth"].all() == (dataset != "w300lp")
 
 
 def test_keys_shapes_and_types_are_the_originals(rendered):

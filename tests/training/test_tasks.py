@@ -32,21 +32,21 @@ POSE = PARAMS.pose.model_copy(
         "warmup_steps": 2,
         "validate_every": 12,
         "ema_decay": 0.8,
-        "sampling": {"300wlp": 0.8, "ytfaces": 0.2},
+        "sampling": {"w300lp": 0.8, "ytfaces": 0.2},
     }
 )
 LOCALIZER = PARAMS.localizer.model_copy(
     update={"batch_size": 4, "steps": 12, "warmup_steps": 2, "validate_every": 6, "ema_decay": 0.8, "width": 0.5}
 )
 STILL = config.Augment(**dict.fromkeys(config.Augment.model_fields, 0.0))
-HELD_OUT = {"300wlp": ["photo 0"], "widerface": ["photo 0", "photo 1"]}
+HELD_OUT = {"w300lp": ["photo 0"], "widerface": ["photo 0", "photo 1"]}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
-    faces.write(folder / "300wlp.h5", faces.samples(rng, 48, depth=False))
+    faces.write(folder / "w300lp.h5", faces.samples(rng, 48, depth=False))
     faces.write(folder / "ytfaces.h5", faces.samples(rng, 16))
     faces.write(folder / "widerface.h5", faces.crops(rng, 24))
     model.save(folder / "facemodel.npz", faces.face_model())
@@ -129,7 +129,7 @@ def test_without_held_out_samples_the_last_weights_are_kept(data, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_names_step_and_samples(data, tmp_path):
-    with pytest.raises(ValueError, match=r"the loss became nan at step \d+; .*300wlp:face \d+"):
+    with pytest.raises(ValueError, match=r"the loss became nan at step \d+; .*w300lp:face \d+"):
         train_pose(data, tmp_path, lr=float("inf"), steps=4)
     assert not (tmp_path / "model.safetensors").exists()
 
@@ -199,11 +199,11 @@ def test_only_the_same_training_continues(data, tmp_path, monkeypatch):
         {"augment": STILL},
         {"losses": dict(reversed(POSE.losses.items()))},  # another sum in the last bits
         {"sampling": dict(reversed(POSE.sampling.items()))},  # other numbers for the same samples
-        {"held_out": {"300wlp": ["photo 1"]}},
+        {"held_out": {"w300lp": ["photo 1"]}},
     ]
     assert len({first, *(go(**changes) for changes in others)}) == 1 + len(others)
     content = checkpoint._content
-    for name in ("300wlp.h5", "ytfaces.h5", "facemodel.npz"):
+    for name in ("w300lp.h5", "ytfaces.h5", "facemodel.npz"):
         (copy / name).write_bytes((copy / name).read_bytes())  # made again
         assert go() == first, name
         with monkeypatch.context() as patch:
@@ -253,10 +253,10 @@ def test_a_killed_stage_continues_to_the_same_bytes(data, tmp_path):
 
 def test_what_cannot_be_trained_on_is_an_error(data, tmp_path):
     empty = tmp_path / "empty"
-    for name in ("300wlp", "ytfaces", "widerface"):
+    for name in ("w300lp", "ytfaces", "widerface"):
         faces.write(empty / f"{name}.h5", [])
     model.save(empty / "facemodel.npz", faces.face_model())
-    with pytest.raises(ValueError, match=r"there are no samples in .*300wlp\.h5, .*ytfaces\.h5"):
+    with pytest.raises(ValueError, match=r"there are no samples in .*w300lp\.h5, .*ytfaces\.h5"):
         train_pose(empty, tmp_path / "out")
     with pytest.raises(ValueError, match=r"there are no samples in .*widerface\.h5"):
         train_localizer(empty, tmp_path / "out")

@@ -119,11 +119,11 @@ def test_people_of_a_folder_without_expressions_are_at_rest(scanned_folder, tmp_
     np.testing.assert_array_equal(stiff.express(rest, stiff.sample_expression(rng)), rest)
 
 
-TINY = {"aflw2k": 1, "300wlp": 1, "views": 1, "clips": 1, "frames": 2, "widerface": 1, "biwi": 1}
+TINY = {"aflw2k": 1, "w300lp": 1, "views": 1, "clips": 1, "frames": 2, "widerface": 1, "biwi": 1}
 
 
 def test_archives_are_rendered_from_it(scanned_folder, tmp_path):
-    plan = Synthesize.model_validate(TINY | {"head": str(scanned_folder)}, by_alias=True)
+    plan = Synthesize.model_validate(TINY | {"head": str(scanned_folder)})
     write_archives.synthesize(tmp_path, plan, seed=3, workers=1)
     with zipfile.ZipFile(tmp_path / "AFLW2000-3D.zip") as archive:
         image = archive.read("AFLW2000/image00002.jpg")
@@ -132,7 +132,7 @@ def test_archives_are_rendered_from_it(scanned_folder, tmp_path):
 
 
 def test_a_head_that_cannot_be_read_leaves_nothing_behind(tmp_path):
-    plan = Synthesize.model_validate(TINY | {"head": str(tmp_path / "nowhere")}, by_alias=True)
+    plan = Synthesize.model_validate(TINY | {"head": str(tmp_path / "nowhere")})
     with pytest.raises(FileNotFoundError, match="nowhere"):
         write_archives.synthesize(tmp_path / "out", plan, seed=3)
     assert not (tmp_path / "out").exists()
