@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from nntrack import contract
 from nntrack.deploy.runtime import LocalizerModel, PoseModel
+from nntrack.deploy.simplify import simplify
 from nntrack.files import replacing
 from nntrack.geometry.landmarks import COUNT
 from nntrack.networks import backbones
@@ -155,6 +156,8 @@ def _to_onnx(graph: nn.Module, size: tuple[int, int], outputs: list[str]) -> onn
         warnings.simplefilter("ignore", DeprecationWarning)
         # shapes are compared while tracing, and are fixed; whether the trace is right is compared in numbers
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # public at run time
+        # what the exporter cannot fold `simplify` does
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
         torch.onnx.export(
             graph,
             (torch.zeros(1, 1, *size),),
@@ -164,7 +167,7 @@ def _to_onnx(graph: nn.Module, size: tuple[int, int], outputs: list[str]) -> onn
             input_names=[contract.INPUT_NAME],
             output_names=outputs,
         )
-    return onnx.load_from_string(buffer.getvalue())
+    return simplify(onnx.load_from_string(buffer.getvalue()))
 
 
 def _describe(model: onnx.ModelProto, kind: str, facts: Mapping[str, Any]) -> None:

@@ -3,6 +3,9 @@
 Quaternions are unit, ``xyzw`` (real part last, as in SciPy and in the ONNX output), and act on column vectors.
 The head frame is x right, y down, z into the screen; the identity looks into the camera. Every function is batch first
 with any leading shape, keeps the dtype and namespace of its input, and is differentiable where the value is.
+
+Components are taken as slices that keep their axis: indexed ones become 0-d and 1-d tensors in an exported ONNX graph,
+which some importers (OpenCV's, for one) do not take.
 """
 
 from typing import Any
@@ -15,9 +18,9 @@ Array = Any  # numpy.ndarray or torch.Tensor: the functions take either and retu
 def quat_multiply(a: Array, b: Array) -> Array:
     """Hamilton product a * b: the rotation b, then a. Shapes (..., 4), broadcast."""
     xp = array_namespace(a, b)
-    ax, ay, az, aw = (a[..., i] for i in range(4))
-    bx, by, bz, bw = (b[..., i] for i in range(4))
-    return xp.stack(
+    ax, ay, az, aw = _components(a)
+    bx, by, bz, bw = _components(b)
+    return xp.concat(
         [
             aw * bx + ax * bw + ay * bz - az * by,
             aw * by - ax * bz + ay * bw + az * bx,
@@ -46,13 +49,13 @@ def quat_apply(quat: Array, vectors: Array) -> Array:
 def quat_to_rotmat(quat: Array) -> Array:
     """Unit quaternions (..., 4) to matrices (..., 3, 3)."""
     xp = array_namespace(quat)
-    x, y, z, w = (quat[..., i] for i in range(4))
+    x, y, z, w = _components(quat)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
     ]
-    return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
+    return xp.stack([xp.concat(row, axis=-1) for row in rows], axis=-2)
 
 
 def rotmat_to_quat(rotmat: Array) -> Array:
@@ -62,21 +65,20 @@ def rotmat_to_quat(rotmat: Array) -> Array:
     normalised, so no small number is ever divided by. Source: Shepperd, "Quaternion from rotation matrix", 1978.
     """
     xp = array_namespace(rotmat)
-    m = rotmat
-    t = (m[..., 0, 0], m[..., 1, 1], m[..., 2, 2])
-    xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
-    xw, yw, zw = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    outer = xp.stack(  # (..., 4, 4): 4 q q^T
-        [
-            xp.stack([1 + t[0] - t[1] - t[2], xy, xz, xw], axis=-1),
-            xp.stack([xy, 1 - t[0] + t[1] - t[2], yz, yw], axis=-1),
-            xp.stack([xz, yz, 1 - t[0] - t[1] + t[2], zw], axis=-1),
-            xp.stack([xw, yw, zw, 1 + t[0] + t[1] + t[2]], axis=-1),
-        ],
-        axis=-2,
-    )
-    best = xp.argmax(xp.stack([outer[..., i, i] for i in range(4)], axis=-1), axis=-1)
-    chosen = best[..., None] == xp.arange(4, device=getattr(best, "device", None))  # (..., 4)
+    m = xp.reshape(rotmat, (*rotmat.shape[:-2], 9))  # m[..., 3 * row + column]
+    t = (m[..., :1], m[..., 4:5], m[..., 8:])
+    xy, xz, yz = m[..., 1:2] + m[..., 3:4], m[..., 2:3] + m[..., 6:7], m[..., 5:6] + m[..., 7:8]
+    xw, yw, zw = m[..., 7:8] - m[..., 5:6], m[..., 2:3] - m[..., 6:7], m[..., 3:4] - m[..., 1:2]
+    diagonal = (1 + t[0] - t[1] - t[2], 1 - t[0] + t[1] - t[2], 1 - t[0] - t[1] + t[2], 1 + t[0] + t[1] + t[2])
+    rows = [
+        [diagonal[0], xy, xz, xw],
+        [xy, diagonal[1], yz, yw],
+        [xz, yz, diagonal[2], zw],
+        [xw, yw, zw, diagonal[3]],
+    ]
+    outer = xp.stack([xp.concat(row, axis=-1) for row in rows], axis=-2)  # (..., 4, 4): 4 q q^T
+    best = xp.argmax(xp.concat(diagonal, axis=-1), axis=-1, keepdims=True)  # (..., 1)
+    chosen = best == xp.arange(4, device=getattr(best, "device", None))  # (..., 4)
     row = xp.sum(xp.where(chosen[..., None], outer, xp.zeros_like(outer)), axis=-2)
     return normalize(row)
 
@@ -183,11 +185,16 @@ def normalize(vectors: Array) -> Array:
 def _cross(a: Array, b: Array) -> Array:
     # written out: the namespace's own checks shapes in a way that cannot be traced for ONNX
     xp = array_namespace(a, b)
-    return xp.stack(
+    return xp.concat(
         [
-            a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1],
-            a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2],
-            a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0],
+            a[..., 1:2] * b[..., 2:] - a[..., 2:] * b[..., 1:2],
+            a[..., 2:] * b[..., :1] - a[..., :1] * b[..., 2:],
+            a[..., :1] * b[..., 1:2] - a[..., 1:2] * b[..., :1],
         ],
         axis=-1,
     )
+
+
+def _components(vectors: Array) -> list[Array]:
+    """The components (..., 1) of vectors (..., n)."""
+    return [vectors[..., i : i + 1] for i in range(vectors.shape[-1])]

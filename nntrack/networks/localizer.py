@@ -56,11 +56,11 @@ class LocalizerNet(nn.Module):
         cells = backbones.cell_centres(raw.shape[2], raw.shape[3], raw.device)  # (cells, 2)
         centre = heat @ cells
         std = torch.sqrt(heat @ cells**2 - centre**2 + 1e-4)
-        local = (features.flatten(2) @ heat[:, :, None])[:, :, 0]  # (B, channels)
+        local = (features.flatten(2) @ heat[:, :, None]).flatten(1)  # (B, channels)
         trim = self.trim(local)
         centre = centre + trim[:, :2] * std
         # the standard deviation of a uniform ellipse is half its half axis
         half = 2 * std * F.softplus(trim[:, 2:])
-        logit = self.face(torch.cat([local, features.flatten(2).mean(dim=2)], dim=1))[:, 0]
+        logit = self.face(torch.cat([local, features.flatten(2).mean(dim=2)], dim=1)).flatten()
         box = torch.cat([centre - half, centre + half], dim=1)
         return {"logit": logit, "box": box, "heatmap": heat.view(-1, raw.shape[2], raw.shape[3])}

@@ -120,12 +120,15 @@ class PoseNet(nn.Module):
         face = self.face_mean.flatten() + shape @ self.face_shape_basis.flatten(1)
         face = (face + expression @ self.face_expression_basis.flatten(1)).view(-1, COUNT, 3)
         rotated = face @ rotmat.transpose(1, 2) * pos_size[:, None, 2:]
-        return rotated + torch.cat([pos_size[:, :2], torch.zeros_like(pos_size[:, :1])], dim=1)[:, None]
+        return rotated + F.pad(pos_size[:, :2], (0, 1))[:, None]
 
 
 def _triangle(raw: torch.Tensor) -> torch.Tensor:
     """Six numbers (B, 6) to a lower triangle (B, 3, 3) with a positive diagonal and exact zeros above it."""
-    diagonal = F.softplus(raw[:, :3]) + SCALE_FLOOR
-    zero = torch.zeros_like(raw[:, 0])
-    flat = [diagonal[:, 0], zero, zero, raw[:, 3], diagonal[:, 1], zero, raw[:, 4], raw[:, 5], diagonal[:, 2]]
-    return torch.stack(flat, dim=1).view(-1, 3, 3)
+    diagonal, below = F.softplus(raw[:, :3]) + SCALE_FLOOR, raw[:, 3:]
+    rows = [
+        F.pad(diagonal[:, :1], (0, 2)),
+        *(below[:, :1], F.pad(diagonal[:, 1:2], (0, 1))),
+        *(below[:, 1:], diagonal[:, 2:]),
+    ]
+    return torch.cat(rows, dim=1).view(-1, 3, 3)

@@ -1,11 +1,6 @@
-import io
-import warnings
-
 import numpy as np
-import onnxruntime
 import pytest
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nntrack.geometry.rotations import quat_to_rotmat
@@ -87,37 +82,6 @@ def test_a_gradient_reaches_every_parameter(name):
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), label
         # a softmax does not see what is added to all of its inputs
         assert parameter.grad.abs().sum() > 0 or label == "heat.bias", label
-
-
-@pytest.mark.parametrize("name", NETS)
-@pytest.mark.parametrize("fused", [False, True])
-def test_exports_to_opset_13_with_equal_numbers(name, fused):
-    build, size = NETS[name]
-    net = trained_a_little(build(), size)
-    if fused:
-        backbones.fuse(net)
-    x = torch.randn(1, 1, *size)
-    wanted = net(x)
-
-    class Graph(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net = net
-
-        def forward(self, x):
-            return tuple(self.net(x).values())
-
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        names = list(wanted)
-        torch.onnx.export(
-            Graph().eval(), (x,), buffer, dynamo=False, opset_version=13, input_names=["x"], output_names=names
-        )
-    session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
-    y = torch.randn(1, 1, *size)
-    for key, value in zip(names, session.run(names, {"x": y.numpy()}), strict=True):
-        np.testing.assert_allclose(value, net(y)[key].detach(), rtol=1e-3, atol=1e-4, err_msg=key)
 
 
 def test_the_localizer_is_small():
