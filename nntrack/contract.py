@@ -1,4 +1,4 @@
-"""What Opentrack's NeuralNet tracker asks of the two ONNX files: the one statement of it, read by exporter and runtime.
+"""What Opentrack's NeuralNet tracker requires of the two ONNX files; exporter and runtime read it here.
 
 Every value is a behaviour of the C++ client (tracker-neuralnet), not a choice of this project.
 """
@@ -9,10 +9,10 @@ from typing import NamedTuple
 class Preprocessing(NamedTuple):
     """How the client turns a grey patch (0..255) into the pose net's input."""
 
-    quantile: float  # the grey level at this quantile of the patch decides
-    dark_below: float  # patches darker than this level are brightened
-    target: float  # to this value
-    floor: float  # but no level below this one is divided by
+    quantile: float  # of the patch's grey levels: its brightness
+    dark_below: float  # patches of less brightness are scaled so that it becomes
+    target: float  # this value
+    floor: float  # brightness below this one counts as this one
     offset: float  # subtracted from values scaled to 0..1
 
 

@@ -1,4 +1,4 @@
-"""Write the trained nets as the two ONNX files that Opentrack loads."""
+"""Export the trained nets as the two ONNX files that Opentrack loads."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,12 +7,12 @@ import typer
 
 from nntrack.command_line import run
 
-# What the weights depend on; the digest of these parameters goes into the files.
+# The parameters that weights depend on; their digest is stored in the files.
 SECTIONS = (
     *("source", "seed", "threads", "lr", "precision", "devices", "nodes"),
     *("convert", "split", "facemodel", "localizer", "pose"),
 )
-DRAWN = ("synthesize",)  # and these too, where the archives are drawn by them
+RENDERED = ("synthesize",)  # and those of rendered archives
 
 
 def main(
@@ -37,7 +37,7 @@ def main(
     check_outputs(*onnx.values(), metrics, inputs=[pose, localizer, datasets])
     params = config.load()
     values = params.model_dump(mode="json")
-    sections = SECTIONS + (DRAWN if params.source == "synthetic" else ())
+    sections = SECTIONS + (RENDERED if params.source == "synthetic" else ())
     digest = config.digest({name: values[name] for name in sections})
     posed = [name for name, share in params.pose.sampling.items() if share]
     facts = {

@@ -1,7 +1,7 @@
-"""Trained nets to ONNX files as Opentrack loads them (see `contract`), checked before they take their final name.
+"""Exports trained nets to ONNX files as Opentrack loads them (see `contract`), and checks them before they are kept.
 
-What a file says about itself (``metadata_props``) is where its weights come from and how its numbers are to be read;
-nothing there changes from one run to the next, so the same weights give the same bytes.
+The ``metadata_props`` of a file state where its weights come from and what its tensors mean, and nothing that changes
+from one run to the next, so that the same weights give the same bytes.
 """
 
 import copy
@@ -30,7 +30,7 @@ from nntrack.networks import backbones
 FRAME = "x right, y down, z into the screen; the identity looks into the camera"
 PATCH_UNITS = "patch edges at -1 and 1"
 POSE_OUTPUTS = {**contract.POSE_OUTPUTS, "landmarks": (1, COUNT, 3)}  # the client ignores outputs it does not know
-TOLERANCE = 1e-4  # between torch and onnxruntime, relative to the larger of 1 and the output's largest value
+TOLERANCE = 1e-4  # of torch and onnxruntime, relative to the larger of 1 and the output's largest value
 
 _DESCRIPTIONS = {
     "pose": "Head pose from a grey face patch, for Opentrack's NeuralNet tracker",
@@ -62,9 +62,9 @@ class PoseGraph(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """x (1, 1, 129, 129) to the named outputs."""
-        found = self.net(x)
-        return tuple(found[name] for name in POSE_OUTPUTS)
+        """The outputs for x (1, 1, 129, 129)."""
+        outputs = self.net(x)
+        return tuple(outputs[name] for name in POSE_OUTPUTS)
 
 
 class LocalizerGraph(nn.Module):
@@ -75,29 +75,29 @@ class LocalizerGraph(nn.Module):
         self.net = net
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """x (1, 1, 224, 288) to logit_box (1, 5)."""
-        found = self.net(x)
-        return (torch.cat([found["logit"].reshape(-1, 1), found["box"]], dim=1),)
+        """logit_box (1, 5) for x (1, 1, 224, 288)."""
+        outputs = self.net(x)
+        return (torch.cat([outputs["logit"].reshape(-1, 1), outputs["box"]], dim=1),)
 
 
 def export_pose(net: nn.Module, path: str | os.PathLike[str], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the pose net. facts: as `provenance` gives them. Returns the figures of ``metrics/export.json``.
+    """Write the pose net to ``path``, with the result of `provenance`. Returns the figures of ``metrics/export.json``.
 
-    Raises ValueError, with figures, if the file does not compute what the net does or breaks the contract.
+    Raises ValueError, with figures, if the file's outputs differ from the net's, or break the contract.
     """
     size = (contract.POSE_SIZE, contract.POSE_SIZE)
     return _export(PoseGraph(net), path, "pose", size, POSE_OUTPUTS, facts)
 
 
 def export_localizer(net: nn.Module, path: str | os.PathLike[str], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the localizer; see `export_pose`."""
+    """Write the localizer to ``path``; see `export_pose`."""
     return _export(LocalizerGraph(net), path, "localizer", contract.LOCALIZER_SIZE, contract.LOCALIZER_OUTPUTS, facts)
 
 
 def provenance(datasets: Mapping[str, Mapping[str, Any]], digest: str) -> dict[str, Any]:
-    """What a user must know of the weights: source and params digest (str), datasets with their counts and licences.
+    """Where weights come from: source and params digest (str), datasets with their counts and licences.
 
-    datasets: attributes of the HDF5 files trained on, by dataset; empty datasets are left out.
+    datasets: attributes of the HDF5 files trained on, by dataset; empty datasets are left out. digest: of the params.
     """
     used = {
         name: {
@@ -116,11 +116,11 @@ def provenance(datasets: Mapping[str, Mapping[str, Any]], digest: str) -> dict[s
 
 
 def terms(facts: Mapping[str, Any]) -> str:
-    """Under which terms weights of this `provenance` are, in a sentence or two."""
+    """The terms of use of weights of this `provenance`, in a sentence or two."""
     if facts["source"] == "synthetic":
-        return "Trained on pictures that the pipeline drew itself: no dataset's licence applies to the weights."
+        return "Trained on images that the pipeline rendered: no dataset's licence applies to the weights."
     listed = "; ".join(f"{name}: {row['licence']}" for name, row in facts["datasets"].items())
-    return f"The licences of the training data bear on the weights. {listed or 'No dataset was named'}."
+    return f"The licences of the training data apply to the weights. {listed or 'No dataset was named'}."
 
 
 def _export(
@@ -152,16 +152,16 @@ def _export(
 def _to_onnx(graph: nn.Module, size: tuple[int, int], outputs: list[str]) -> onnx.ModelProto:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # torch's newer exporter writes opset 20 and a side file, which runtimes in the field refuse
+        # torch's newer exporter writes opset 20 and a side file, which Opentrack's runtimes refuse
         warnings.simplefilter("ignore", DeprecationWarning)
-        # shapes are compared while tracing, and are fixed; whether the trace is right is compared in numbers
+        # the tracer warns of Python comparisons of shapes, which are fixed here; `_check` compares the outputs
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # public at run time
         # what the exporter cannot fold `simplify` does
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)
         torch.onnx.export(
             graph,
             (torch.zeros(1, 1, *size),),
-            buffer,  # type: ignore[arg-type]  # this exporter takes streams, too
+            buffer,  # type: ignore[arg-type]  # this exporter accepts streams
             dynamo=False,
             opset_version=contract.OPSET,
             input_names=[contract.INPUT_NAME],
@@ -171,7 +171,7 @@ def _to_onnx(graph: nn.Module, size: tuple[int, int], outputs: list[str]) -> onn
 
 
 def _describe(model: onnx.ModelProto, kind: str, facts: Mapping[str, Any]) -> None:
-    """Say what the file is, and take out what the exporter says about the machine it ran on."""
+    """Set names, versions and metadata, and remove the exporter's, which hold paths of the machine."""
     if model.ir_version > contract.MAX_IR_VERSION:
         raise ValueError(
             f"the exporter wrote IR {model.ir_version}, Opentrack's runtimes take {contract.MAX_IR_VERSION}"
@@ -199,9 +199,9 @@ def _describe(model: onnx.ModelProto, kind: str, facts: Mapping[str, Any]) -> No
 def _check(
     graph: nn.Module, path: Path, kind: str, size: tuple[int, int], outputs: Mapping[str, tuple[int, ...]]
 ) -> float:
-    """The largest difference to torch over all outputs, rounded up to a power of ten.
+    """The largest difference between the file's outputs and the graph's, rounded up to a power of ten.
 
-    Raises ValueError if it is too large or the contract is broken.
+    Raises ValueError if it is too large, or if an output breaks the contract.
     """
     model = (PoseModel if kind == "pose" else LocalizerModel)(path)
     if model.outputs != dict(outputs) or model.input_size != size:
@@ -209,27 +209,27 @@ def _check(
             f"{kind}: the file has {model.input_size} -> {model.outputs}, expected {size} -> {dict(outputs)}"
         )
     largest = 0.0
-    for picture in _pictures(size):
-        found = model.run(picture)
+    for image in _test_images(size):
+        found = model.run(image)
         with torch.no_grad():
-            expected = graph(torch.from_numpy(picture)[None, None])
+            expected = graph(torch.from_numpy(image)[None, None])
         for name, value in zip(outputs, expected, strict=True):
             largest = max(largest, _difference(f"{kind}: {name}", found[name], value.numpy()))
         (_check_pose if kind == "pose" else _check_localizer)(found)
     return 10.0 ** math.ceil(math.log10(largest)) if largest else 0.0
 
 
-def _difference(name: str, found: np.ndarray, wanted: np.ndarray) -> float:
-    """The largest difference. Raises ValueError if it is beyond TOLERANCE or a number is not finite."""
-    if not (np.all(np.isfinite(found)) and np.all(np.isfinite(wanted))):
+def _difference(name: str, found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest absolute difference. Raises ValueError if it exceeds TOLERANCE or a number is not finite."""
+    if not (np.all(np.isfinite(found)) and np.all(np.isfinite(expected))):
         raise ValueError(f"{name} holds a number that is not finite")
-    if name.endswith("quat") and np.sum(found * wanted) < 0:
-        wanted = -wanted  # the same rotation; which of the two hangs on the last bit at a tie
-    difference = float(np.abs(found - wanted).max())
-    limit = TOLERANCE * max(1.0, float(np.abs(wanted).max()))
+    if name.endswith("quat") and np.sum(found * expected) < 0:
+        expected = -expected  # the same rotation; at a tie the last bit decides between the two
+    difference = float(np.abs(found - expected).max())
+    limit = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     if difference > limit:
         raise ValueError(
-            f"{name} differs by {difference:.3g} between onnxruntime and torch, at most {limit:.3g} is right"
+            f"{name} differs by {difference:.3g} between onnxruntime and torch, at most {limit:.3g} is allowed"
         )
     return difference
 
@@ -258,16 +258,16 @@ def _check_box(kind: str, box: np.ndarray) -> None:
         raise ValueError(f"{kind}: a box is {box.round(4).tolist()}, expected x0 < x1 and y0 < y1")
 
 
-def _pictures(size: tuple[int, int]) -> list[np.ndarray]:
-    """Inputs to compare on, values about -0.5..0.5: noise of several grains, blank pictures, and a bright disc."""
+def _test_images(size: tuple[int, int]) -> list[np.ndarray]:
+    """Inputs (height, width) float32 of about -0.5..0.5: uniform ones, noise of several grains, and a bright disc."""
     rng = np.random.default_rng(0)
     height, width = size
-    pictures = [np.full(size, value, np.float32) for value in (-0.5, 0.0, 0.5)]
+    images = [np.full(size, value, np.float32) for value in (-0.5, 0.0, 0.5)]
     for cells in (2, 4, 8, 16, 32, 64):
         coarse = rng.uniform(0, 255, (cells, cells)).astype(np.uint8)
-        pictures.append(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC) / np.float32(255) - 0.5)
-    pictures.append(rng.uniform(-0.5, 0.5, size).astype(np.float32))
+        images.append(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC) / np.float32(255) - 0.5)
+    images.append(rng.uniform(-0.5, 0.5, size).astype(np.float32))
     disc = np.zeros(size, np.uint8)
     cv2.circle(disc, (width // 2, height // 2), height // 3, 200, -1)
-    pictures.append(cv2.GaussianBlur(disc, (0, 0), 3) / np.float32(255) - 0.5)
-    return pictures
+    images.append(cv2.GaussianBlur(disc, (0, 0), 3) / np.float32(255) - 0.5)
+    return images

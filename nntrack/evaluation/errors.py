@@ -224,7 +224,7 @@ POSE = _table(
     _averaged("nme3d", "%", lambda p, t: nme_bbox(p, t, 3), ("landmarks", "landmarks_depth"), f"{NME.format(3)}, mean"),
     _averaged("position", "head radii", position_error, ("pos_size",), "position error", digits=5),
     _averaged("size", "head radii", size_error, ("pos_size",), "size error", digits=5),
-    _averaged("iou", "share", box_iou, ("bbox",), "IoU of the next frame's box", digits=5),
+    _averaged("iou", "fraction", box_iou, ("bbox",), "IoU of the next frame's box", digits=5),
     Column("sigma_rotation", "degrees", _sigma_rotation, outputs=("rotaxis_scales_tril",)),
     Column("sigma_position", "head radii", _sigma_position, ("pos_size",), ("pos_size_scales_tril",), digits=5),
     *(_standardized_column(name, *factor) for name, factor in CALIBRATED.items()),
@@ -234,7 +234,7 @@ LOCALIZER = _table(
     Column("face", "0 or 1", lambda p, t: t["face"], labels=("face",), digits=0),
     Column("reported", "0 or 1", lambda p, t: p["face"], outputs=("face",), digits=0),
     Column("score", "probability", lambda p, t: p["score"], outputs=("score",), digits=5),
-    _averaged("iou", "share", box_iou, ("bbox",), "IoU of the box, where there is a face", digits=5, headline="iou"),
+    _averaged("iou", "fraction", box_iou, ("bbox",), "IoU of the box, where there is a face", digits=5, headline="iou"),
     Column("corner", "-1..1 over the frame", corner_error, ("bbox", "frame_size"), ("bbox",), digits=5),
 )
 

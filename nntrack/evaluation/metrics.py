@@ -58,7 +58,7 @@ LIMITS = {"geodesic": (20, "degrees"), "nme2d": (10, "%"), "nme3d": (10, "%")}  
 NAMES = {"geodesic": "geodesic error", "nme2d": NME.format(2), "nme3d": NME.format(3)}
 SIGMAS = (1, 2)
 INTERVAL = (
-    f"bootstrap {LEVEL:.0%} intervals, of {RESAMPLES} draws of photos or persons (none of fewer than {MIN_GROUPS})"
+    f"bootstrap {LEVEL:.0%} intervals, of {RESAMPLES} resamples of photos or persons (none of fewer than {MIN_GROUPS})"
 )
 
 
@@ -123,9 +123,9 @@ def _distribution_metrics(column: str) -> Iterator[Metric]:
     yield Metric(f"{column}_balanced", words, unit, partial(_balanced, column), columns)
     end = f"{limit}{' ' * (unit != '%')}{unit}"
     words = f"{title}, area under its distribution 0 to {end}"
-    yield Metric(f"{column}_auc_{limit}", words, "share", partial(_area, column, limit), (column,))
-    words = f"{title}, share beyond {end}"
-    yield Metric(f"{column}_fail_{limit}", words, "share", partial(_above, column, limit), (column,))
+    yield Metric(f"{column}_auc_{limit}", words, "fraction", partial(_area, column, limit), (column,))
+    words = f"{title}, fraction beyond {end}"
+    yield Metric(f"{column}_fail_{limit}", words, "fraction", partial(_above, column, limit), (column,))
 
 
 def _calibration_metrics() -> Iterator[Metric]:
@@ -133,7 +133,7 @@ def _calibration_metrics() -> Iterator[Metric]:
         for name in CALIBRATED:
             title = f"{name} errors within {sigmas} predicted standard deviation{'s' * (sigmas > 1)}"
             column = f"{name}_sigmas"
-            yield Metric(f"{name}_{sigmas}s", title, "share", partial(_within, column, sigmas), (column,))
+            yield Metric(f"{name}_{sigmas}s", title, "fraction", partial(_within, column, sigmas), (column,))
 
 
 def _table(*rows: Metric) -> dict[str, Metric]:
@@ -144,7 +144,7 @@ _ACCURACY, _RMSE = "face or no face classified correctly", "root mean square err
 CALIBRATION = _table(*_calibration_metrics())
 POSE = _table(*_mean_metrics(errors.POSE), *(row for column in LIMITS for row in _distribution_metrics(column)))
 LOCALIZER = _table(
-    Metric("accuracy", _ACCURACY, "share", _correct, ("face", "reported"), headline="accuracy", digits=4),
+    Metric("accuracy", _ACCURACY, "fraction", _correct, ("face", "reported"), headline="accuracy", digits=4),
     *_mean_metrics(errors.LOCALIZER),
     Metric("corner_rmse", _RMSE, "-1..1 over the frame", _squared_corner, ("corner",), finish=np.sqrt, digits=4),
 )

@@ -138,7 +138,7 @@ PROTOCOLS = (
     Protocol(
         "biwi", "perspective", "pose", _PERSPECTIVE, ("quat", "camera"), every_row, face_square, correct_perspective
     ),
-    Protocol("widerface", "val", "localizer", "photos kept apart by the authors", ("face",), validation),
+    Protocol("widerface", "val", "localizer", "validation photos of the authors", ("face",), validation),
     Protocol(ANY, "bbox", "pose", _BOX, _POSED, every_row, landmark_square),
     Protocol(ANY, "val", "localizer", "samples of the subset 'val'", ("face",), validation),
 )

@@ -57,7 +57,7 @@ def box_to_box(source: Array, target: Array) -> Array:
 
 
 def from_unit(like: Array, height: int, width: int) -> Array:
-    """The map (2, 3) of the square from -1 to 1 onto a picture of so many px, as an array beside ``like``."""
+    """The map (2, 3) of the square from -1 to 1 onto an image of so many px, as an array like ``like``."""
     return constant_like(like, ((width / 2, 0.0, width / 2), (0.0, height / 2, height / 2)))
 
 

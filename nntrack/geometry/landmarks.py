@@ -15,7 +15,7 @@ INNER_LIPS = range(60, 68)
 EYE_CORNERS = (36, 39, 42, 45)
 OUTER_EYE_CORNERS = (36, 45)
 
-# (indices, closed): the strokes of a drawn face
+# (indices, closed): the lines that are drawn for a face
 STROKES = (
     (JAW, False),
     (RIGHT_BROW, False),

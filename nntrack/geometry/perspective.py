@@ -1,4 +1,4 @@
-"""What a camera's perspective does to a head's rotation.
+"""The effect of a camera's perspective on the rotation of a head.
 
 A net sees a head through a square window, as if it looked along the ray through it; a label of rotation is in the frame
 of the camera, which looks along its own axis. ``R_camera = R_ray R_seen``, where R_ray is the smallest rotation that
@@ -10,7 +10,7 @@ import numpy as np
 from nntrack.geometry.rotations import normalize, quat_apply, quat_multiply
 
 # Head radii from the point between the eyes, in the head's frame: a head is seen along the ray through it. Along that
-# through the eyes, drawn heads came out turned up: what tells of their pose lies about the face's middle.
+# through the eyes, the pitch of rendered heads was biased: the features of a pose are around the face's middle.
 FACE_MIDDLE = np.array([0.0, 0.4, 0.0])
 
 
@@ -28,7 +28,7 @@ def ray_quat(points: np.ndarray, camera: np.ndarray) -> np.ndarray:
 
 
 def face_middle(quat: np.ndarray, pos_size: np.ndarray) -> np.ndarray:
-    """Where `FACE_MIDDLE` lies in the image, (N, 2) px; quat (N, 4), pos_size (N, 3) px."""
+    """The position (N, 2) px of `FACE_MIDDLE` in the image; quat (N, 4), pos_size (N, 3) px."""
     return pos_size[:, :2] + quat_apply(np.asarray(quat, np.float64), FACE_MIDDLE)[:, :2] * pos_size[:, 2:]
 
 

@@ -106,4 +106,4 @@ def test_released_nets_can_be_compared(command, shared, tmp_path, rng):
     stored = stores.framed(tmp_path / "a.h5", [(1, "val"), (0, "val"), (1, "val")], rng)
     ours = onnx_files.localizer(tmp_path / "ours.onnx")
     text = command(stored.path, [ours, shared / "opentrack/head-localizer.onnx"], full=True)
-    assert cells(text)[2][:2] == ["val", "face or no face classified correctly (share)"]
+    assert cells(text)[2][:2] == ["val", "face or no face classified correctly (fraction)"]

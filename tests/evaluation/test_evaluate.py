@@ -89,7 +89,7 @@ def test_the_localizer_is_measured_on_the_held_out_subset(tmp_path, rng):
     assert found.table["index"].tolist() == [0, 1, 2, 3] and np.array_equal(np.isnan(found.table["iou"]), [0, 0, 0, 1])
     figures = {name: (figure.value, figure.n) for name, figure in found.figures(seed=0).items()}
     assert figures == {"accuracy": (0.75, 4), "iou": (1, 3), "corner_rmse": (0, 3)}
-    with pytest.raises(ValueError, match=r"has no sample .* \(localizer\): photos kept apart by the authors"):
+    with pytest.raises(ValueError, match=r"has no sample .* \(localizer\): validation photos of the authors"):
         evaluate.evaluate(model, stores.framed(tmp_path / "b.h5", [(1, "train")], rng), INPUTS)
 
 
