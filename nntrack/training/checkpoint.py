@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,17 +32,7 @@ TIME_FRACTION = 0.01  # of the time may go into writing them: a slow disk gets f
 _READ_SIZE = 1 << 22  # bytes
 
 
-class Stateful(Protocol):
-    """An object with a state of plain values and tensors, as nets and optimizers are."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state."""
-
-    def load_state_dict(self, state: dict[str, Any], /) -> Any:
-        """Set the state."""
-
-
-Parts = Mapping[str, Stateful]
+Parts = Mapping[str, Any]  # with `state_dict` and `load_state_dict`, as nets and optimizers have; of plain values
 
 
 def digest(values: Any, files: Iterable[str | os.PathLike[str]]) -> str:

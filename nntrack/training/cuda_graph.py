@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import Protocol
 
 import torch
 from tqdm import tqdm
@@ -18,13 +17,7 @@ WARM_UP = 3  # steps before the recording: libraries choose their algorithms, co
 
 Number = float | torch.Tensor  # the latter without a dimension
 Numbers = Sequence[Number]
-
-
-class Step(Protocol):
-    """Something that is done again and again to batches of the same shapes."""
-
-    def __call__(self, batch: Batch, numbers: Numbers) -> Batch:
-        """The outputs of one step, by name."""
+Step = Callable[[Batch, Numbers], Batch]  # from a batch, always of the same shapes, to outputs by name
 
 
 class Replay:

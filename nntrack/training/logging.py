@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from dvclive.live import Live
@@ -20,8 +20,24 @@ EXPLODED = 1000.0  # times the loss of the first step (or 1): no training comes 
 PATIENCE = 20  # ... if so many steps in a row are above; a single one may be an outlier, whose gradient is clipped
 
 
-class LossMonitor:
+class _Stateful:
+    """Some attributes are the state that goes into checkpoints."""
+
+    _state: ClassVar[tuple[str, ...]]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state."""
+        return {name: getattr(self, name) for name in self._state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state."""
+        vars(self).update(state)
+
+
+class LossMonitor(_Stateful):
     """Checks losses some steps late: to read one at every step would keep an accelerator waiting."""
+
+    _state = ("_limit",)  # that is all after `check`, if `calm`
 
     def __init__(self, train: Mixture, gather: Callable[[Any], list[Any]] = lambda value: [value]) -> None:
         """gather: from this process's value to those of all that train together; the loss is the mean of theirs."""
@@ -60,20 +76,14 @@ class LossMonitor:
         """Whether the last loss that was checked was not too high."""
         return self._steps_above == 0
 
-    def state_dict(self) -> dict[str, Any]:
-        """The state after `check`, if `calm`."""
-        return {"limit": self._limit}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state."""
-        self._limit = state["limit"]
-
-
-class RunningMean:
+class RunningMean(_Stateful):
     """Means of a step's values since they were last taken, as a single batch's say little about the net.
 
     The sums stay on the device: to read a value at every step would keep an accelerator waiting.
     """
+
+    _state = ("_sums", "_steps")
 
     def __init__(self, mean: Callable[[torch.Tensor], torch.Tensor] = lambda values: values) -> None:
         """mean: of a tensor over the processes that train together."""
@@ -97,14 +107,6 @@ class RunningMean:
         means = self._mean(self._sums / self._steps).tolist()
         self._sums, self._steps = None, 0
         return dict(zip(self._names, means, strict=True))
-
-    def state_dict(self) -> dict[str, Any]:
-        """The sums so far."""
-        return {"sums": self._sums, "steps": self._steps}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state."""
-        self._sums, self._steps = state["sums"], state["steps"]
 
 
 @contextmanager
@@ -156,8 +158,10 @@ class Curves:
 
 
 @dataclass
-class Best:
+class Best(_Stateful):
     """The weights with the lowest score so far: a state dict on the CPU, None before the first."""
+
+    _state = ("score", "weights")
 
     weights: Batch | None = None
     score: float = float("inf")
@@ -166,14 +170,6 @@ class Best:
         """Keep a copy of the net's weights if their score is lower."""
         if score < self.score:
             self.score, self.weights = score, copy_weights(net)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Score and weights."""
-        return {"score": self.score, "weights": self.weights}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a state."""
-        self.score, self.weights = state["score"], state["weights"]
 
 
 def copy_weights(net: nn.Module) -> Batch:

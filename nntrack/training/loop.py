@@ -6,9 +6,9 @@ devices, through `distributed`; the loop is all here.
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import Any, Generic, NamedTuple, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import torch
 from dvclive.live import Live
@@ -31,14 +31,8 @@ LOG_EVERY = 20  # steps, whose means are logged
 CLIP = 5.0  # norm that gradients are clipped to: a step after an outlier, not a jump
 
 Values = dict[str, tuple[torch.Tensor, torch.Tensor]]
+Mean = Callable[[torch.Tensor], torch.Tensor]  # of a tensor over the processes that train together
 Net = TypeVar("Net", bound=nn.Module)
-
-
-class Mean(Protocol):
-    """The mean of a tensor over the processes that train together."""
-
-    def __call__(self, values: torch.Tensor, /) -> torch.Tensor:
-        """The same shape, floating point."""
 
 
 class Task(ABC, Generic[Net]):

@@ -158,7 +158,7 @@ def start(command, cwd, **how):
 def finish(command, cwd, code=0):
     """Its (stdout, stderr)."""
     with start(command, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        written = process.communicate(timeout=120)
+        written = process.communicate(timeout=600)
     assert process.returncode == code, written[1]
     return written
 
@@ -250,7 +250,7 @@ def test_two_processes_continue_to_the_same_bytes(data, tmp_path):  # noqa: F811
     for rank, step in ((0, 3), (1, 5)):
         command = stage(data, out, KILL.format(kill=(rank, step)), **params)
         with start(command, out, stderr=subprocess.PIPE) as process:
-            err = process.communicate(timeout=60)[1]
+            err = process.communicate(timeout=600)[1]
         assert gone(out), f"killed process {rank}"
         assert "Traceback" not in err
         assert rank == 0 or "error: another process of the training ended; run again to continue" in err
