@@ -1,10 +1,11 @@
-"""The house keeps its order: imports go down, stages declare what they import, input checks raise."""
+"""Rules for the whole repository: layers, sizes of modules, docstrings, and what stages depend on."""
 
 import ast
 import json
 import re
 import subprocess
 import sys
+from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
 
@@ -126,6 +127,19 @@ def test_public_names_are_documented(path):
     assert ast.get_docstring(tree)
     public = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_")]
     assert [n.name for n in public if not ast.get_docstring(n)] == []
+
+
+def test_dvc_reports_to_nobody_and_stages_nothing_in_git():
+    settings = ConfigParser()
+    settings.read(ROOT / ".dvc/config")
+    core = settings["core"]
+    assert [core.getboolean(name, True) for name in ("analytics", "check_update")] == [False, False]
+    assert not core.getboolean("autostage", False)  # or `git checkout .` would not undo a run
+
+
+def test_the_pipeline_fits_on_a_few_screens():
+    files = [ROOT / "dvc.yaml", *ROOT.glob("data/*/dvc.yaml")]
+    assert len(files) == 3 and sum(len(path.read_text().splitlines()) for path in files) <= 250
 
 
 def test_tracked_files_hold_no_path_of_a_machine():
