@@ -9,7 +9,7 @@ import pytest
 
 from nntrack.files import check_outputs, replacing
 from tests.conftest import ROOT
-from tests.test_stages import said, start
+from tests.test_stages import NAMES, said, start
 
 
 def test_what_a_killed_process_left_beside_a_file_is_removed(tmp_path):
@@ -73,6 +73,13 @@ RENEWED = [
     ("stages.train_localizer", "faces split new", "new/live"),
     ("stages.synthesize", "new", "new/YTFaces"),
 ]
+
+
+PRINT_ONLY = {"nntrack.commands.compare", "nntrack.commands.experiments"}
+
+
+def test_every_stage_and_command_is_tried():
+    assert {name for name, _, _ in [*FILES, *NAMED, *RENEWED]} | PRINT_ONLY == set(NAMES)
 
 
 @pytest.fixture
