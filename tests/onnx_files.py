@@ -1,4 +1,4 @@
-"""ONNX files that say what they are told to, whatever they see: stand-ins for networks."""
+"""ONNX files with constant outputs, or simple functions of the input: stand-ins for networks."""
 
 from pathlib import Path
 

@@ -1,5 +1,6 @@
 import json
 import re
+from itertools import cycle
 
 import onnx
 import pytest
@@ -28,7 +29,7 @@ FACTS = export.provenance(
 )
 
 
-def awake(net: nn.Module) -> nn.Module:
+def randomized(net: nn.Module) -> nn.Module:
     """Statistics and weights as after training: a fresh BatchNorm is the identity and would hide an error."""
     generator = torch.Generator().manual_seed(0)
     for module in net.modules():
@@ -49,17 +50,17 @@ def pose_net(backbone="mobilenet_v1", rotation="rot6d", width=0.125):
         net.face_mean.normal_(0, 0.5)
         net.face_shape_basis.normal_(0, 0.1)
         net.face_expression_basis.normal_(0, 0.1)
-        return awake(net)
+        return randomized(net)
 
 
 def localizer_net():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return awake(LocalizerNet(LocalizerConfig(1.0)))
+        return randomized(LocalizerNet(LocalizerConfig(1.0)))
 
 
 class Broken(nn.Module):
-    """A net whose outputs are spoilt by ``spoil``."""
+    """A net whose outputs ``spoil`` changes."""
 
     def __init__(self, net, spoil):
         super().__init__()
@@ -71,9 +72,8 @@ class Broken(nn.Module):
         return found
 
 
-@pytest.mark.parametrize("rotation", ROTATIONS)
-@pytest.mark.parametrize("backbone", backbones.BACKBONES)
-def test_every_backbone_exports(backbone, rotation, tmp_path):
+@pytest.mark.parametrize(("backbone", "rotation"), list(zip(backbones.BACKBONES, cycle(ROTATIONS), strict=False)))
+def test_every_backbone_and_rotation_exports(backbone, rotation, tmp_path):
     figures = export.export_pose(pose_net(backbone, rotation), tmp_path / "a.onnx", FACTS)
     assert figures["difference"] <= export.TOLERANCE
     assert figures["bytes"] == (tmp_path / "a.onnx").stat().st_size
@@ -87,7 +87,7 @@ def test_the_localizer_exports(tmp_path):
     assert runtime.LocalizerModel(tmp_path / "a.onnx").outputs == contract.LOCALIZER_OUTPUTS
 
 
-def test_the_file_is_one_that_runtimes_in_the_field_take(tmp_path):
+def test_opentracks_runtimes_can_read_the_file(tmp_path):
     figures = export.export_pose(pose_net(), tmp_path / "a.onnx", FACTS)
     model = onnx.load(tmp_path / "a.onnx", load_external_data=False)
     assert model.ir_version == figures["ir"] <= contract.MAX_IR_VERSION
@@ -112,11 +112,15 @@ def test_the_net_is_left_as_it_was(tmp_path):
     assert list(before) == list(after) and all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_the_file_says_what_a_user_must_know_and_nothing_of_the_machine(tmp_path):
+def test_metadata_has_provenance_and_nothing_of_the_machine(tmp_path):
     export.export_pose(pose_net(), tmp_path / "a.onnx", FACTS)
-    says = runtime.PoseModel(tmp_path / "a.onnx").metadata
-    assert says["source"] == "real" and says["params"] == "0123456789abcdef" and "into the screen" in says["frame"]
-    assert json.loads(says["datasets"]) == {
+    metadata = runtime.PoseModel(tmp_path / "a.onnx").metadata
+    assert (
+        metadata["source"] == "real"
+        and metadata["params"] == "0123456789abcdef"
+        and "into the screen" in metadata["frame"]
+    )
+    assert json.loads(metadata["datasets"]) == {
         "w300lp": {
             "archive": "300W-LP.zip",
             "dropped": {"no landmarks": 2},
@@ -126,21 +130,21 @@ def test_the_file_says_what_a_user_must_know_and_nothing_of_the_machine(tmp_path
             "source": "real",
         }
     }
-    assert "w300lp: research only" in says["terms"]
-    assert set(json.loads(says["tensors"])) == {"x", *export.POSE_OUTPUTS}
+    assert "w300lp: research only" in metadata["terms"]
+    assert set(json.loads(metadata["tensors"])) == {"x", *export.POSE_OUTPUTS}
     content = (tmp_path / "a.onnx").read_bytes()
     assert b".py" not in content and str(tmp_path).encode() not in content
     model = onnx.load(tmp_path / "a.onnx")
     assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
 
 
-def test_drawn_pictures_bring_no_licence():
-    drawn = {"source": "synthetic", "kept": 7, "licence": "none"}
-    facts = export.provenance({"w300lp": drawn}, "x")
+def test_rendered_images_have_no_licence():
+    rendered = {"source": "synthetic", "kept": 7, "licence": "none"}
+    facts = export.provenance({"w300lp": rendered}, "x")
     assert facts["source"] == "synthetic"
     assert "no dataset's licence" in export.terms(facts)
     facts = export.provenance(
-        {"w300lp": drawn, "ytfaces": {**drawn, "source": "real", "licence": "research only"}}, "x"
+        {"w300lp": rendered, "ytfaces": {**rendered, "source": "real", "licence": "research only"}}, "x"
     )
     assert facts["source"] == "real and synthetic" and "ytfaces: research only" in export.terms(facts)
 
@@ -160,7 +164,7 @@ def inverted(found):
     found["box"] = found["box"].flip(1)
 
 
-def endless(found):
+def infinite(found):
     found["landmarks"] = found["landmarks"] / 0
 
 
@@ -171,18 +175,18 @@ def endless(found):
         (upper, "above its diagonal"),
         (inverted, "expected x0 < x1"),
         (scale("pos_size", -1), "size is -"),
-        (endless, "landmarks holds a number that is not finite"),
+        (infinite, "landmarks holds a number that is not finite"),
     ],
 )
-def test_a_net_that_breaks_the_contract_is_not_written(tmp_path, spoil, message):
+def test_a_net_that_breaks_the_contract_is_not_kept(tmp_path, spoil, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         export.export_pose(Broken(pose_net(), spoil), tmp_path / "a.onnx", FACTS)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_computes_something_else_is_not_written(tmp_path):
+def test_a_file_with_other_outputs_is_not_kept(tmp_path):
     class Drifting(nn.Module):
-        """Traced at its first call, another net at the next."""
+        """Another net when it is not traced."""
 
         def __init__(self):
             super().__init__()
@@ -199,6 +203,6 @@ def test_a_file_that_computes_something_else_is_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_localizer_with_an_inverted_box_is_not_written(tmp_path):
+def test_a_localizer_with_an_inverted_box_is_not_kept(tmp_path):
     with pytest.raises(ValueError, match="localizer: a box is"):
         export.export_localizer(Broken(localizer_net(), inverted), tmp_path / "a.onnx", FACTS)

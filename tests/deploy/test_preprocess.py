@@ -14,8 +14,8 @@ def test_a_patch_shows_the_roi(centre):
     patch = preprocess.crop_patch(image, roi, 128)
     expected = affine.box_to_box(preprocess.roi_square(roi), np.array([0.0, 0, 128, 128]))
     # the half pixel by which the client is off
-    shown = affine.move_points(expected, np.array([[x + 5 - 0.5, y - 4 - 0.5]]))[0]
-    assert np.abs(centre_of(patch) - shown).max() < 0.1
+    visible = affine.move_points(expected, np.array([[x + 5 - 0.5, y - 4 - 0.5]]))[0]
+    assert np.abs(centre_of(patch) - visible).max() < 0.1
 
 
 def test_a_patch_goes_on_beyond_the_edge():

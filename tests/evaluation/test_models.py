@@ -21,26 +21,26 @@ def pose_folder(tmp_path):
     return folder
 
 
-def test_a_checkpoint_says_what_its_export_says(pose_folder, tmp_path, rng):
+def test_weights_are_run_as_their_export(pose_folder, tmp_path, rng):
     net = weights.load_pose(pose_folder / models.WEIGHTS)
     export.export_pose(net, tmp_path / "a.onnx", export.provenance({}, ""))
-    pictures, rois = rng.integers(0, 255, (2, 200, 200)).astype(np.uint8), np.array([[20, 20, 180, 180]] * 2)
-    expected = PoseModel(tmp_path / "a.onnx").predict(pictures, rois)
+    images, rois = rng.integers(0, 255, (2, 200, 200)).astype(np.uint8), np.array([[20, 20, 180, 180]] * 2)
+    expected = PoseModel(tmp_path / "a.onnx").predict(images, rois)
     for path in (pose_folder, pose_folder / models.WEIGHTS):
         model = models.load(path)
         assert model.path == path
-        found = model.predict(pictures, rois)
+        found = model.predict(images, rois)
         assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
-def test_the_kind_of_a_net_is_told_by_itself(pose_folder, tmp_path):
+def test_the_kind_of_net_is_found_in_its_file(pose_folder, tmp_path):
     weights.save(tmp_path / "l.safetensors", LocalizerNet(LocalizerConfig(0.5)))
     assert isinstance(models.load(tmp_path / "l.safetensors"), LocalizerModel)
     assert isinstance(models.load(onnx_files.localizer(tmp_path / "l.onnx")), LocalizerModel)
     assert isinstance(models.load(onnx_files.pose(tmp_path / "p.onnx")), PoseModel)
 
 
-def test_what_is_no_net_says_why(tmp_path):
+def test_errors_name_what_is_no_net(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"is a folder, but not of a training, which holds model\.safetensors"):
         models.load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"a\.onnx does not exist"):
@@ -50,7 +50,7 @@ def test_what_is_no_net_says_why(tmp_path):
         models.load(tmp_path / "b.safetensors")
 
 
-def test_a_net_without_a_name_has_its_files(pose_folder):
+def test_the_default_name_is_that_of_the_file(pose_folder):
     assert models.name_of("a/head-pose.onnx") == "head-pose"
     assert models.name_of(pose_folder) == models.name_of(pose_folder / models.WEIGHTS) == "mine"
     assert models.name_of(models.WEIGHTS) == "model"

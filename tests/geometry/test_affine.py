@@ -73,13 +73,13 @@ def test_boxes_are_exact_for_quarter_turns_and_never_smaller_than_an_inscribed_e
     assert np.allclose(affine.move_box(turn, box), expected, atol=1e-3)
 
 
-def test_a_camera_sees_points_where_the_moved_picture_has_them(maps, rng):
+def test_a_camera_projects_points_to_where_the_moved_image_has_them(maps, rng):
     """A quarter turn swaps the focal lengths; with one focal length for both it holds for every similarity."""
     quarters = affine.similarity(np.arange(4) * np.pi / 2, np.array([1.0, 2, 0.5, 3]), rng.normal(size=(4, 2)))
     for cases, focal in ((maps, np.full((len(maps), 2), 5.0)), (quarters, np.tile([5.0, 4.0], (4, 1)))):
         camera = np.concatenate([focal, rng.normal(size=(len(cases), 2))], axis=1)
         moved = affine.move_camera(cases, camera)
-        # the picture's axes in the camera's: turned and mirrored, with lengths of 1
+        # the image's axes in the camera's: turned and mirrored, with lengths of 1
         linear = cases[..., :2] / affine.scale_of(cases)[:, None, None]
         points = rng.normal(size=(len(cases), 1, 2))
         seen = affine.move_points(cases, points * focal[:, None] + camera[:, None, 2:])
@@ -89,11 +89,11 @@ def test_a_camera_sees_points_where_the_moved_picture_has_them(maps, rng):
 
 
 @pytest.mark.parametrize("like", [np.zeros(1), torch.zeros(1)])
-def test_from_unit_takes_the_square_to_the_picture(like):
-    square, picture = np.array([-1.0, -1, 1, 1]), np.array([0.0, 0, 288, 224])
+def test_from_unit_maps_the_square_to_the_image(like):
+    square, image = np.array([-1.0, -1, 1, 1]), np.array([0.0, 0, 288, 224])
     matrix = affine.from_unit(like, 224, 288)
     assert type(matrix) is type(like)
-    np.testing.assert_array_equal(matrix, affine.box_to_box(square, picture))
+    np.testing.assert_array_equal(matrix, affine.box_to_box(square, image))
 
 
 def test_box_to_box_takes_corners_to_corners(rng):

@@ -8,7 +8,7 @@ VALUES = ((1, 2, 3), (4, 5, 6))
 
 
 @pytest.mark.parametrize("array", [np.zeros(2, np.float32), np.zeros(2), torch.zeros(2), torch.zeros(2).double()])
-def test_a_constant_is_like_what_it_stands_beside(array):
+def test_a_constant_has_type_and_dtype_of_the_array(array):
     found = constant_like(array, VALUES)
     assert type(found) is type(array)
     assert found.dtype == array.dtype

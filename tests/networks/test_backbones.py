@@ -59,7 +59,12 @@ def test_an_unknown_name_lists_the_known():
         backbones.build("vgg", 1.0)
 
 
-def test_cells_tile_the_picture():
+def test_cells_tile_the_image():
     cells = backbones.cell_centres(2, 4)
     assert cells.tolist()[:2] == [[-0.75, -0.5], [-0.25, -0.5]]
     torch.testing.assert_close(cells.mean(dim=0), torch.zeros(2))
+
+
+def test_diracnet_leaves_one_position_of_a_patch():
+    layers = backbones.diracnet(0.25).layers
+    assert layers(torch.zeros(2, 1, 129, 129)).shape[2:] == (1, 1)
