@@ -1,6 +1,8 @@
-"""WIDER FACE for the localizer: from each photo with exactly one face a window with it and one beside it without.
+"""WIDER FACE for the localizer: from each photo with exactly one face a window with it and some beside it without.
 
-Windows are 4:3, like the tracker's frames, and stored at the localizer's size. Both share a group, the photo.
+Windows are 4:3, like the tracker's frames, and stored at the localizer's size. All share a group, the photo.
+A face takes 6 to 85 % of its window's width, as before a webcam, and may be cut off by the window's edge: ``bbox`` is
+the part inside.
 """
 
 import hashlib
@@ -20,9 +22,12 @@ from nntrack.readers.archive import Wanted, find
 from nntrack.readers.members import Damaged, Member
 
 SUBSETS = ("train", "val")
-FACE_FRACTION = (0.10, 0.33)  # width of the face / width of its window
+FACE_FRACTION = (0.06, 0.85)  # width of the face / width of its window: from far away to close to the camera
+CUT_OFF = 0.3  # fraction of windows with a face whose edges may cut it off ...
+OVERHANG = 0.3  # ... by at most this fraction of its width and height
+WITHOUT = 2  # windows without a face per photo: the background differs more than faces do
 ASPECT = 4 / 3
-MIN_WINDOW = 144.0  # px, width: half the localizer's, less would be mostly blur
+MIN_WINDOW = 96.0  # px, width: a third of the localizer's, less would be mostly blur
 CLEARANCE = 0.15  # of the face's size, between the face and the window without it
 _CHUNK = 8
 _ROW = re.compile(r"(-?\d+\s+){9}-?\d+")  # of a list: a face
@@ -45,12 +50,12 @@ class Photo(NamedTuple):
 
 
 def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
-    """Pairs of windows, the one with the face first. Raises ValueError, naming what is wrong or missing."""
+    """Windows of each photo, the one with the face first. Raises ValueError, naming what is wrong or missing."""
     photos, lists = find(archive, _PHOTO, _LIST)
     members = {f"{subset.lower()}/{stem}": member for (subset, stem), member in photos.items()}
     texts = {subset.lower(): member for (subset,), member in lists.items()}
     tasks = [task for subset in SUBSETS for task in _list_photos(archive, subset, texts, members)]
-    tally.total = sum(2 if isinstance(task, Photo) else task.count for task in tasks)
+    tally.total = sum(1 + WITHOUT if isinstance(task, Photo) else task.count for task in tasks)
     return collect(_read_photos, options.seed, chunks(tasks, _CHUNK), options, tally)
 
 
@@ -119,37 +124,41 @@ def _windows(seed: int, photo: Photo) -> list[Outcome]:
     try:
         image = decode(photo.member.read(), str(photo.member))
     except Damaged as error:
-        return [Drop("damaged", True, str(error), 2)]
+        return [Drop("damaged", True, str(error), 1 + WITHOUT)]
     height, width = image.shape
     whole = np.array(photo.box, np.float64)
     box = np.clip(whole, 0, [width, height, width, height])
     sides = box[2:] - box[:2]
     if (sides < np.maximum(1, (whole[2:] - whole[:2]) / 2)).any():
         message = f"{photo.member}: its face {photo.box} lies outside the image of {width}x{height} px"
-        return [Drop("face outside the image", True, message, 2)]
+        return [Drop("face outside the image", True, message, 1 + WITHOUT)]
     # each photo draws on its own, whatever came before it
     key = int.from_bytes(hashlib.sha256(photo.name.encode()).digest()[:8])
     rng = np.random.default_rng([seed, key])
     with_face = _window_with(box, width, height, rng)
     if isinstance(with_face, Drop):
         return [with_face]
-    without = _window_without(box, width, height, rng)
-    if isinstance(without, Drop):
-        return [without]
-    return [_cut(photo, image, with_face, box), _cut(photo, image, without, None)]
+    outcomes: list[Outcome] = [_cut(photo, image, with_face, box)]
+    for number in range(WITHOUT):
+        window = _window_without(box, width, height, rng)
+        outcomes.append(window if isinstance(window, Drop) else _cut(photo, image, window, None, number))
+    return outcomes
 
 
 def _window_with(box: np.ndarray, width: int, height: int, rng: np.random.Generator) -> np.ndarray | Drop:
-    """A window xyxy inside the photo that holds the whole face, in which the face has a random size and place."""
-    face_width, face_height = box[2:] - box[:2]
-    least = max(face_width / FACE_FRACTION[1], face_height * ASPECT, MIN_WINDOW)
+    """A window xyxy inside the photo with the face at a random size and place; a large face may be cut off."""
+    face_width = box[2] - box[0]
+    least = max(face_width / FACE_FRACTION[1], MIN_WINDOW)
     most = min(face_width / FACE_FRACTION[0], width, height * ASPECT)
     if least > face_width / FACE_FRACTION[0]:
-        return Drop("face too small", count=2)
+        return Drop("face too small", count=1 + WITHOUT)
     if least > most:
-        return Drop("no room for a window around the face", count=2)
+        return Drop("no room for a window around the face", count=1 + WITHOUT)
     size = np.exp(rng.uniform(np.log(least), np.log(most))) * np.array([1, 1 / ASPECT])
-    corner = rng.uniform(np.maximum(0, box[2:] - size), np.minimum(box[:2], np.array([width, height]) - size))
+    beyond = (OVERHANG if rng.random() < CUT_OFF else 0.0) * (box[2:] - box[:2])
+    # along an axis where the face does not fit it fills the window
+    low, high = np.sort([box[2:] - size, box[:2]], axis=0) + [-beyond, beyond]
+    corner = np.clip(rng.uniform(low, high), 0, np.array([width, height]) - size)
     return np.concatenate([corner, corner + size])
 
 
@@ -161,19 +170,19 @@ def _window_without(box: np.ndarray, width: int, height: int, rng: np.random.Gen
     widest = np.minimum(strips[:, 2] - strips[:, 0], (strips[:, 3] - strips[:, 1]) * ASPECT)
     fit = widest >= MIN_WINDOW
     if not fit.any():
-        return Drop("no room for a window beside the face", count=2)
+        return Drop("no room for a window beside the face")
     choice = rng.choice(np.flatnonzero(fit))
     strip = strips[choice]
-    size = rng.uniform(max(MIN_WINDOW, widest[choice] / 2), widest[choice]) * np.array([1, 1 / ASPECT])
+    size = rng.uniform(max(MIN_WINDOW, widest[choice] / 3), widest[choice]) * np.array([1, 1 / ASPECT])
     corner = rng.uniform(strip[:2], strip[2:] - size)
     return np.concatenate([corner, corner + size])
 
 
-def _cut(photo: Photo, image: np.ndarray, window: np.ndarray, box: np.ndarray | None) -> Sample:
+def _cut(photo: Photo, image: np.ndarray, window: np.ndarray, box: np.ndarray | None, number: int = 0) -> Sample:
     matrix = affine.box_to_box(window, _FRAME)
     labels = {"roi": _FRAME, "face": np.array(box is not None, np.float64)}
     if box is not None:
-        labels["bbox"] = affine.move_box(matrix, box)
+        labels["bbox"] = np.clip(affine.move_box(matrix, box), _FRAME[[0, 1, 0, 1]], _FRAME[[2, 3, 2, 3]])
     window_image = warp(image, matrix, LOCALIZER_SIZE)
-    side = "face" if box is not None else "none"
-    return Sample(window_image, f"{photo.name}#{side}", photo.name, labels, subset=photo.subset)
+    kind = "face" if box is not None else f"none{number}"
+    return Sample(window_image, f"{photo.name}#{kind}", photo.name, labels, subset=photo.subset)

@@ -191,7 +191,11 @@ def localizer_view(batch: Batch, settings: config.Augment, generator: torch.Gene
     visible = area_inside >= VISIBLE * (box[:, 2:] - box[:, :2]).prod(dim=1)
     # a face that augmentation moved out of the frame is neither a face nor none
     counts = visible | (viewed["face"] == 0)
-    viewed |= {"has_face": viewed["has_face"] & counts, "has_bbox": viewed["has_bbox"] & visible}
+    viewed |= {
+        "has_face": viewed["has_face"] & counts,
+        "has_bbox": viewed["has_bbox"] & visible,
+        "bbox": box.clamp(-1, 1),  # what lies beyond the frame cannot be seen
+    }
     return viewed | {"gain": augment.plain_gain(viewed["image"])}
 
 

@@ -295,4 +295,4 @@ def test_faces_pushed_out_of_the_frame_do_not_count():
     found = tasks.localizer_view(batch, LOCALIZER.augment, None)
     assert found["has_face"].tolist() == [True, False, True]
     assert found["has_bbox"].tolist() == [True, False, False]
-    torch.testing.assert_close(found["bbox"][:2], box[:2])
+    torch.testing.assert_close(found["bbox"][:2], box[:2].clamp(-1, 1))  # what lies beyond the frame is not seen

@@ -108,13 +108,13 @@ def _add_head(
     """
     height, width = SIZE
     column = width / count
-    radius = min(np.exp(rng.uniform(np.log(34), np.log(95))), column / 2 / _HEAD_HALF_WIDTH)
+    radius = min(np.exp(rng.uniform(np.log(30), np.log(200))), column / 2 / _HEAD_HALF_WIDTH)
     pitch, roll = np.clip(rng.normal(0, [13, 11]), -45, 45)
     yaw = rng.choice([-1, 1]) * rng.uniform(125, 180) if away else np.clip(rng.normal(0, 32), -85, 85)
     quat = aflw_angles_to_quat(*np.radians([pitch, yaw, roll]))
     margin = radius * _HEAD_HALF_WIDTH
     middle = np.array([rng.uniform(place * column + margin, (place + 1) * column - margin), 0])
-    middle[1] = rng.uniform(margin, height - margin)
+    middle[1] = rng.uniform(min(margin, height / 2), max(height - margin, height / 2))
     centre = middle - quat_apply(quat, FACE_MIDDLE)[:2] * radius
     person = renderer.sample_person(rng, model)
     expression = person.head.sample_expression(rng)
