@@ -107,7 +107,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
                 os.replace(path, Path(folder) / f"{path.name}.old")
             os.replace(partial, path)
     except OSError as error:
-        if error.errno not in _FULL:
+        elsewhere = error.filename is not None and path.parent.resolve() not in Path(error.filename).resolve().parents
+        if error.errno not in _FULL or elsewhere:
             raise
         raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
 

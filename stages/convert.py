@@ -44,7 +44,7 @@ def main(
         max_bad_share=params.convert.max_bad_share,
         use=section.use,
     )
-    print(f"{archive} to {out}: {conversion.summary(tally)}")
+    print(f"{archive} to {out}: {conversion.summary(dataset, tally)}")
 
 
 if __name__ == "__main__":

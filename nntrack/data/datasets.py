@@ -12,6 +12,7 @@ class Dataset(NamedTuple):
     licence: what a user of the data, or of weights trained on it, must know.
     role: 'train' the pose net on it, 'detect' (train the localizer on it), or only 'measure'.
     subset: the part of it that training sees; empty means all.
+    labels: what nearly every sample has, by the names of `sample.FIELDS`: where most lack one, something is wrong.
     companion: file in data/<source>/ that changes what the archive is converted to, if a user has one.
     """
 
@@ -21,6 +22,7 @@ class Dataset(NamedTuple):
     role: Role
     subset: str = ""
     companion: str = ""
+    labels: tuple[str, ...] = ("quat", "pos_size", "landmarks", "bbox")
 
 
 DATASETS = {
@@ -38,14 +40,18 @@ DATASETS = {
         "Kinect Head Pose Database (BIWI): research, non-commercial",
         "measure",
         companion="BIWI/biwi_boxes.csv",
+        labels=("quat", "pos_size", "camera"),
     ),
     "ytfaces": Dataset("YTFaces", "YTFaces", "YouTube Faces with facial keypoints: CC0", "train"),
-    "widerface": Dataset("WIDER FACE", "wider_faces", "WIDER FACE: research, non-commercial", "detect", subset="train"),
+    "widerface": Dataset(
+        "WIDER FACE", "wider_faces", "WIDER FACE: research, non-commercial", "detect", "train", labels=("face",)
+    ),
     "opentrack_h5": Dataset(
         "HDF5 of Opentrack's training code",
         "",
         "HDF5 of opentrack's training code: terms of the datasets it was made of (mostly research, non-commercial)",
         "train",
+        labels=("quat", "pos_size"),
     ),
 }
 

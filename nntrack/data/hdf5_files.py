@@ -42,7 +42,9 @@ def opened(path: str | os.PathLike[str], what: str = "a dataset of this project"
             ) from error
         if error.errno in (None, errno.EINVAL):  # EINVAL: where a forged number points
             raise ValueError(f"{path} is not {what}: {error}") from error
-        raise OSError(error.errno, os.strerror(error.errno), os.fspath(error.filename or path)) from error
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is not {what}: {error}") from error
 

@@ -16,7 +16,7 @@ from PIL import JpegImagePlugin, PngImagePlugin
 from scipy.io import loadmat
 
 from nntrack.data.images import decode_grey, warp
-from nntrack.data.sample import Sample, move_labels
+from nntrack.data.sample import MASKS, Sample, move_labels
 from nntrack.geometry import affine
 from nntrack.geometry.boxes import face_box, square_around
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
@@ -66,14 +66,15 @@ class Drop(NamedTuple):
 class Tally:
     """What became of an archive's samples.
 
-    total: how many there were to look at, as far as known at the start. also_used: the terms of what a reader used
-    beside the archive.
+    total: how many there were to look at, as far as known at the start. labels: how many of the kept have each label.
+    also_used: the terms of what a reader used beside the archive.
     """
 
     total: int = 0
     kept: int = 0
     bad: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
     messages: list[str] = field(default_factory=list)
     also_used: list[str] = field(default_factory=list)
 
@@ -104,6 +105,7 @@ def collect(work: Work, context: Any, tasks: Sequence[Any], options: Options, ta
                 tally.drop(outcome)
                 continue
             tally.kept += 1
+            tally.labels.update(name for name in MASKS if outcome.has(name))
             yield outcome
             if tally.kept == options.limit:
                 return

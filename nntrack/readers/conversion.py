@@ -2,13 +2,14 @@
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from nntrack.data import hdf5
 from nntrack.data.datasets import DATASETS, RENAMED
+from nntrack.data.sample import MASKS
 from nntrack.readers._format import Options, Tally
 from nntrack.readers._parallel import ProgressBar
 from nntrack.readers.archive import locate
@@ -64,11 +65,24 @@ def convert(
     return tally
 
 
-def summary(tally: Tally) -> str:
-    """What was kept and dropped, for people to read."""
+def summary(dataset: str, tally: Tally) -> str:
+    """What was kept and dropped, how many samples have which label, and what looks wrong, for people to read."""
     lines = [f"kept {tally.kept}, dropped {tally.dropped.total()}"]
     lines += [f"  {count:7d}  {reason}" for reason, count in tally.dropped.most_common()]
+    if tally.kept:
+        lines.append("  labels: " + ", ".join(f"{name} {tally.labels[name]}" for name in MASKS if tally.labels[name]))
+    lines += [f"  warning: {text}" for text in _warnings(dataset, tally)]
     return "\n".join([*lines, *(f"  {message}" for message in tally.messages)])
+
+
+def _warnings(dataset: str, tally: Tally) -> Iterator[str]:
+    for name in DATASETS[dataset].labels:
+        if tally.labels[name] < tally.kept / 2:
+            having = f"only {tally.labels[name]} of {tally.kept} samples have {name}"
+            yield f"{having}, which {DATASETS[dataset].title} is known for: is a part of the archive missing?"
+    for reason, count in tally.dropped.items():
+        if reason.endswith("not in the archive") and count > tally.kept:
+            yield f"{count} samples are missing ({reason}): is the archive complete?"
 
 
 def _write(

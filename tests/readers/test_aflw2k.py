@@ -82,3 +82,12 @@ def test_damage_inside_the_zip_is_noticed(tmp_path, rng):
     path.write_bytes(data)
     _, tally = read(aflw2k, path)
     assert tally.bad == 1 and "image00003.jpg" in tally.messages[0]
+
+
+def test_landmarks_of_another_pose_are_noticed(tmp_path, rng):
+    archive = archives.aflw2k(rng, 2)
+    para, other = archives.pose(rng), archives.pose(rng)
+    points = archives.project(other)[:, [1, 0, 2]].T  # x and y changed places
+    archive.contents["AFLW2000/image00002.mat"] = archives.mat(Pose_Para=para, pt3d_68=points)
+    _, tally = read(aflw2k, archive.write(tmp_path / "a.zip"))
+    assert tally.bad == 1 and "image00002.mat: landmarks contradict the pose" in tally.messages[0]

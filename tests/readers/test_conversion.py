@@ -51,7 +51,7 @@ def test_the_file_says_where_it_comes_from(tmp_path, rng):
     assert found["reader"] == "aflw2k" and found["archive"] == "AFLW2000-3D.zip" and found["source"] == "real"
     assert found["fingerprint"] == fingerprint(path)["sha256"] and "non-commercial" in found["licence"]
     assert found["kept"] == 3 and found["bad"] == 1 and json.loads(found["dropped"]) == {"damaged": 1}
-    text = conversion.summary(tally)
+    text = conversion.summary("aflw2k", tally)
     assert "kept 3, dropped 1" in text and "image00003.jpg" in text
 
 

@@ -7,7 +7,7 @@ import pytest
 from nntrack.geometry.landmarks import EYE_CORNERS
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.geometry.rotations import quat_apply
-from nntrack.readers import w300lp
+from nntrack.readers import conversion, w300lp
 from tests import archives
 from tests.reading import read, unposed
 
@@ -59,3 +59,19 @@ def test_landmarks_of_another_pose_are_noticed(tmp_path, rng):
     archive.contents[name] = archives.mat(pts_3d=np.ones((68, 2)) * 9, pts_2d=np.ones((68, 2)))
     _, tally = read(w300lp, archive.write(tmp_path / "w.zip"))
     assert tally.dropped == {"labels contradict each other": 1} and "landmarks contradict the pose" in tally.messages[0]
+
+
+def test_most_without_landmarks_are_a_warning(tmp_path, rng):
+    _, tally = read(w300lp, archives.w300lp(rng, views=3, landmarks=False).write(tmp_path / "w.zip"))
+    text = conversion.summary("w300lp", tally)
+    assert "labels: face 6, roi 6, bbox 2, quat 6, pos_size 6, landmarks 2\n" in text
+    assert "warning: only 2 of 6 samples have landmarks, which 300W-LP is known for" in text
+    _, tally = read(w300lp, archives.w300lp(rng, views=3).write(tmp_path / "w.zip"))
+    assert "warning" not in conversion.summary("w300lp", tally)
+
+
+def test_landmarks_beside_the_main_folder_are_found(tmp_path, rng):
+    archive = archives.w300lp(rng)
+    archive.contents = {n.replace("300W_LP/landmarks", "landmarks"): data for n, data in archive.contents.items()}
+    samples, _ = read(w300lp, archive.write(tmp_path / "w.zip"))
+    assert all("landmarks" in sample.labels for sample in samples)

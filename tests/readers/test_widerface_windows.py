@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,31 @@ def test_a_missing_part_is_named(name, tmp_path, rng):
     (folder / name).unlink()
     with pytest.raises(ValueError, match=r"nothing in it is called wider_face_|holds none, WIDER_val"):
         read(widerface, folder)
+
+
+@pytest.mark.parametrize("subset", ["train", "val"])
+def test_a_part_whose_photos_are_missing_is_an_error(subset, tmp_path, rng):
+    folder = archives.widerface(rng, tmp_path)
+    other = {"train": "val", "val": "train"}[subset]
+    shutil.copy(folder / f"WIDER_{other}.zip", folder / f"WIDER_{subset}.zip")  # the wrong one under its name
+    with pytest.raises(ValueError, match=rf"lacks a part: .*wider_face_{subset}_bbx_gt.txt .* it holds none"):
+        read(widerface, folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffa/b.jpg\n1\n1 2 3 4 0 0 0 0 0 0\n",
+        "a\\b.jpg\r\n1\r\n1 2 3 4 0 0 0 0 0 0 \r\n",
+        "c/d.jpg\n0\na/b.jpg\n1\n1 2 3 4 0 0 0 0 0 0\n",
+    ],
+)
+def test_lists_as_they_are_about(text):
+    assert widerface.parse_list(text, "l")["a/b.jpg"] == [[1, 2, 3, 4, 0, 0, 0, 0, 0, 0]]
+
+
+def test_a_face_outside_its_photo_is_noticed(tmp_path, rng):
+    outside = ("0--P/x.jpg", 1, ["620 10 60 60 0 0 0 0 0 0"])
+    lists = archives.WIDER_LISTS | {"val": [*archives.WIDER_LISTS["val"], outside]}
+    _, tally = read(widerface, archives.widerface(rng, tmp_path, lists))
+    assert tally.bad == 2 and "x.jpg: its face" in tally.messages[0]

@@ -108,3 +108,12 @@ if __name__ == "__main__":
     assert _parallel._start_method().get_start_method() == sys.argv[1]
     list(_parallel.in_order(work, None, range(2), {workers}))
 """
+
+
+def test_no_room_for_what_workers_talk_through_is_told(monkeypatch):
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(_parallel, "ProcessPoolExecutor", full)
+    with pytest.raises(OSError, match=r"No space left on device, where worker processes keep .*: '/dev/shm'"):
+        list(_parallel.in_order(_echo, 1, range(3), 2))

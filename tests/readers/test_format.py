@@ -1,0 +1,68 @@
+"""Images and .mat files as they are in archives."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from nntrack.readers._format import decode, load_mat
+from nntrack.readers.members import Damaged
+from tests import archives
+
+
+def test_exif_does_not_turn_an_image(rng):
+    """Labels are in the pixels as they are stored."""
+    data = archives.jpeg(rng, 40, 60)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        segment = exif.tobytes()
+        turned = data[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2) + segment + data[2:]
+        assert Image.open(io.BytesIO(turned)).getexif()[0x0112] == orientation
+        np.testing.assert_array_equal(decode(turned, "p"), decode(data, "p"))
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_damage_within_a_jpeg_is_told(progressive, rng, capfd):
+    image = cv2.resize(rng.integers(0, 256, (12, 16), np.uint8), (450, 450), interpolation=cv2.INTER_CUBIC)
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])[1].tobytes()
+    damaged = data[: len(data) // 2] + b"\xff\xd9"
+    with pytest.raises(Damaged, match=r"p: the image cannot be decoded: .*JPEG"):
+        decode(damaged, "p")
+    assert capfd.readouterr().err == ""
+    decode(data, "p")
+
+
+def test_a_preview_within_a_cut_jpeg_is_not_its_end(rng):
+    data = archives.jpeg(rng)
+    preview = archives.jpeg(rng, 16, 16)
+    segment = b"\xff\xe1" + (len(preview) + 2).to_bytes(2) + preview
+    decode(data[:2] + segment + data[2:], "p")
+    with pytest.raises(Damaged, match="p is cut short"):
+        decode(data[:2] + segment + data[2 : len(data) // 2], "p")
+
+
+@pytest.mark.parametrize("size", [1, 5000, 100_000])
+@pytest.mark.parametrize("make", [archives.jpeg, archives.png])
+def test_bytes_behind_an_image_do_no_harm(make, size, rng):
+    data = make(rng)
+    np.testing.assert_array_equal(decode(data + rng.bytes(size), "p"), decode(data, "p"))
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_images_of_16_bits_are_scaled_by_their_range(bits):
+    grey = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    data = cv2.imencode(".png", grey << (bits - 8))[1].tobytes()
+    np.testing.assert_array_equal(decode(data, "p"), grey)
+
+
+def test_shapes_are_compared_not_sizes():
+    right = np.arange(204.0).reshape(3, 68)
+    assert (load_mat(archives.mat(x=right), "m", {"x": (3, 68)})["x"] == right).all()
+    for other in (right.T, right.ravel(), right.reshape(2, 102), right[None].repeat(2, 0)):
+        with pytest.raises(Damaged, match=r"m: x is float64 .*, expected \(3, 68\)"):
+            load_mat(archives.mat(x=other), "m", {"x": (3, 68)})
+    for vector in (np.ones((1, 7)), np.ones((7, 1))):
+        assert load_mat(archives.mat(x=vector), "m", {"x": (7,)})["x"].shape == (7,)
