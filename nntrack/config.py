@@ -28,10 +28,18 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Synthesize(_Section):
-    """Which head is rendered, and how many samples the synthetic archives hold."""
+class Heads(_Section):
+    """Weights of the sources of heads. anny: lies in the package. facekit: lies in the folder `Synthesize.facekit`."""
 
-    head: str | None  # folder of a scanned head model, null for the built-in head
+    anny: Weight
+    facekit: Weight
+
+
+class Synthesize(_Section):
+    """Whose heads are rendered, and how many samples the synthetic archives hold."""
+
+    heads: Heads
+    facekit: str | None  # folder with FaceKit's meshes
     aflw2k: Count  # photos
     w300lp: Count  # photos, `views` images each
     views: Count
@@ -39,6 +47,21 @@ class Synthesize(_Section):
     frames: Count  # per clip
     widerface: Count  # photos
     biwi: Count  # frames
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> Self:
+        if not self.heads.anny + self.heads.facekit > 0:
+            raise PydanticCustomError(_OWN, "one of anny and facekit must be above 0", {"name": "heads"})
+        if self.heads.facekit and self.facekit is None:
+            message = "must be the folder with FaceKit's meshes, as heads.facekit is above 0"
+            raise PydanticCustomError(_OWN, message, {"name": "facekit"})
+        return self
+
+    @property
+    def sources(self) -> dict[str, float]:
+        """Weights of the sources that are used, as `heads.load.Sources`."""
+        weights = {"anny": self.heads.anny, self.facekit or "": self.heads.facekit}
+        return {source: weight for source, weight in weights.items() if weight}
 
 
 class Dataset(_Section):

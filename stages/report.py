@@ -28,9 +28,10 @@ def main(
     params, measured, facts = config.load(), report.read_metrics(metrics), report.read_facts(models)
     pictures = [path.stem for path in (folder / "pictures").glob("*.jpg")]
     values = params.model_dump(mode="json")
+    scans = params.synthesize.facekit if params.synthesize.heads.facekit else None
     pages = {
         "results.md": tables.results(measured),
-        "model_card.md": model_card(measured, facts, params.synthesize.head),
+        "model_card.md": model_card(measured, facts, scans),
         "report.md": report.report(measured, facts, values, pictures),
     }
     for name, text in pages.items():

@@ -1,4 +1,4 @@
-"""A small scanned head in FaceKit's layout, for tests: the built-in surface under FaceKit's vertex numbers."""
+"""A small scanned head in FaceKit's layout, for tests: the neutral surface under FaceKit's vertex numbers."""
 
 from functools import cache
 from pathlib import Path
@@ -9,9 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.synthesis.heads import facekit
-from nntrack.synthesis.heads.surface import CENTRE, EYE_CENTRE, EYE_RADIUS, project
+from nntrack.synthesis.heads.cutting import EYE_RADIUS
+from nntrack.synthesis.heads.surface import CENTRE, project
 
 PITCH, SCALE = np.radians(4.0), 1.05  # by which the files hang and are too large
+_EYE_CENTRE = np.array([-0.31, -0.005, 0.075])  # of the subject's right eyeball
 _GRID = (22, 35)  # of an eyeball's vertices
 
 
@@ -72,7 +74,7 @@ def _neutral() -> tuple[np.ndarray, str]:
     for which, side in ((facekit.RIGHT_EYE, 1), (facekit.LEFT_EYE, -1)):
         angle, about = np.meshgrid(np.linspace(0.01, 3.1, _GRID[0]), np.linspace(0, 2 * np.pi, _GRID[1]), indexing="ij")
         unit = np.stack([np.sin(angle) * np.cos(about), np.sin(angle) * np.sin(about), -np.cos(angle)], axis=-1)
-        points[which.start : which.stop] = EYE_CENTRE * (side, 1, 1) + EYE_RADIUS * unit.reshape(-1, 3)
+        points[which.start : which.stop] = _EYE_CENTRE * (side, 1, 1) + EYE_RADIUS * unit.reshape(-1, 3)
         grid = np.arange(which.start + 1, which.stop + 1).reshape(_GRID)
         quads = np.stack([grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]], axis=-1).reshape(-1, 4)
         lines += ["f " + " ".join(f"{i}/1" for i in row) for row in quads.tolist()]

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,25 @@ def test_what_is_not_yaml_is_named_in_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"params\.yaml is not YAML") as caught:
         config.load(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        ({"anny": 0.0, "facekit": 0.0}, "synthesize.heads: one of anny and facekit must be above 0"),
+        ({"anny": 1.0, "facekit": 0.5}, "synthesize.facekit: must be the folder with FaceKit's meshes"),
+    ],
+)
+def test_heads_need_a_source(values, heads, message):
+    values["synthesize"]["heads"] = heads
+    with pytest.raises(ValueError, match=rf"^params\.yaml: {re.escape(message)}"):
+        config.parse(values, "params.yaml")
+
+
+def test_sources_are_those_with_a_weight(values):
+    assert config.parse(values, "params.yaml").synthesize.sources == {"anny": 1.0}
+    values["synthesize"] |= {"heads": {"anny": 1.0, "facekit": 3.0}, "facekit": "data/facekit"}
+    assert config.parse(values, "params.yaml").synthesize.sources == {"anny": 1.0, "data/facekit": 3.0}
 
 
 def test_an_unknown_dataset_is_told_the_known_ones(values):

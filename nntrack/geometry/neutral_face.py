@@ -1,4 +1,4 @@
-"""The 68 landmarks of the neutral built-in head, which un-rotated landmarks of any face are aligned to.
+"""The 68 landmarks of the neutral head: what un-rotated landmarks of any face are compared and aligned with.
 
 Head frame (x right, y down, z into the screen as seen from the front), unit head radii (100 mm), origin at the mean of
 the four eye corners. Its pitch is that of AFLW2000-3D's labels: another would bias every label of a rendered head.

@@ -104,7 +104,7 @@ def expose(rng: np.random.Generator, image: np.ndarray, coverage: np.ndarray, to
         coverage: (H, W), 0..1, how much of each pixel it covers.
         tone: albedo of the skin, 0..1.
     """
-    level = rng.uniform(0.22, 0.68) * (tone / 0.5) ** 0.35
+    level = rng.uniform(0.28, 0.74) * (tone / 0.5) ** 0.35
     mean = float(np.sum(image * coverage) / max(float(coverage.sum()), 1.0))
     return 1.12 * (1 - np.exp(-1.15 * image * level / max(mean, 0.02)))
 

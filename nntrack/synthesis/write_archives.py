@@ -37,13 +37,13 @@ class Plan(NamedTuple):
 
 def plans(sizes: Synthesize) -> list[Plan]:
     """The archives to be written."""
-    head = sizes.head
+    heads = sizes.sources
     return [
-        Plan("aflw2k", partial(aflw2000.render, head=head), sizes.aflw2k, formats.write_zip),
-        Plan("w300lp", partial(w300lp.render, views=sizes.views, head=head), sizes.w300lp, formats.write_zip),
-        Plan("ytfaces", partial(ytfaces.render, frames=sizes.frames, head=head), sizes.clips, ytfaces.write),
-        Plan("widerface", partial(widerface.render, head=head), sizes.widerface, widerface.write),
-        Plan("biwi", partial(biwi.render, head=head), sizes.biwi, biwi.write),
+        Plan("aflw2k", partial(aflw2000.render, heads=heads), sizes.aflw2k, formats.write_zip),
+        Plan("w300lp", partial(w300lp.render, views=sizes.views, heads=heads), sizes.w300lp, formats.write_zip),
+        Plan("ytfaces", partial(ytfaces.render, frames=sizes.frames, heads=heads), sizes.clips, ytfaces.write),
+        Plan("widerface", partial(widerface.render, heads=heads), sizes.widerface, widerface.write),
+        Plan("biwi", partial(biwi.render, heads=heads), sizes.biwi, biwi.write),
     ]
 
 
@@ -66,9 +66,10 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
     zips = [path for path in archives if path.suffix]
     folders = {path: ("*.zip", "*.csv") for path in archives if not path.suffix}
     outputs = [*zips, *map(marks.mark_path, archives), *sheets.values()]
-    check_outputs(*outputs, folders=folders, inputs=[sizes.head])
+    check_outputs(*outputs, folders=folders, inputs=[sizes.facekit])
     with one_thread():  # as in workers that are not forked, which load the head again
-        load(sizes.head)  # before they start, so that errors are reported once
+        for source in sizes.sources:
+            load(source)  # before they start, so that errors are reported once
     for path, plan in archives.items():
         shown: list[np.ndarray] = []
         with replacing(path) as partial_path:

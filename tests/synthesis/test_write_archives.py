@@ -15,7 +15,8 @@ from nntrack.synthesis import write_archives
 from nntrack.synthesis.archives import aflw2000
 
 TINY = Synthesize.model_validate(
-    {"head": None, "aflw2k": 5, "w300lp": 2, "views": 3, "clips": 2, "frames": 4, "widerface": 5, "biwi": 2},
+    {"heads": {"anny": 1.0, "facekit": 0.0}, "facekit": None}
+    | {"aflw2k": 5, "w300lp": 2, "views": 3, "clips": 2, "frames": 4, "widerface": 5, "biwi": 2},
 )
 ARCHIVES = {plan.dataset: DATASETS[plan.dataset].archive for plan in write_archives.plans(TINY)}
 OPTIONS = Options(limit=None, size=64, margin=1.5, stride=1, seed=0)
@@ -50,7 +51,7 @@ def test_the_bytes_depend_on_the_seed_alone(rendered, tmp_path):
     write_archives.synthesize(tmp_path, TINY, seed=3, workers=2)
     assert contents(tmp_path) == contents(rendered)
     with zipfile.ZipFile(rendered / "AFLW2000-3D.zip") as archive:
-        assert all(archive.read(name) == data for name, data in aflw2000.render(3, 1)[0])
+        assert all(archive.read(name) == data for name, data in aflw2000.render(3, 1, heads={"anny": 1.0})[0])
 
 
 def test_every_archive_has_a_mark_and_a_sheet(rendered):

@@ -14,7 +14,7 @@ from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.synthesis.appearance.clothes import clothes
 from nntrack.synthesis.heads import atlas
 from nntrack.synthesis.heads.atlas import texels
-from nntrack.synthesis.heads.surface import CENTRE, mirrored, neutral_surface, project
+from nntrack.synthesis.heads.surface import CENTRE, mirrored, openings, project
 from nntrack.synthesis.textures import noise
 
 SIDE = atlas.ATLAS[1]  # of the skin patch
@@ -38,7 +38,7 @@ class FaceTexture(NamedTuple):
     """A person's texture atlas, and what else depends on it.
 
     atlas (ATLAS). tone: albedo of the skin. hair: albedo of the hair. oiliness: strength of the skin's highlights.
-    scalp (s,): how much hair grows at each skin vertex, 0..1.
+    scalp (s,): how much hair grows at each skin vertex, 0..1. furrowed: how dark the creases of expressions are, 0..1.
     """
 
     atlas: np.ndarray
@@ -46,6 +46,7 @@ class FaceTexture(NamedTuple):
     hair: float
     oiliness: float
     scalp: np.ndarray
+    furrowed: float
 
 
 class _Maps(NamedTuple):
@@ -64,7 +65,7 @@ class _Maps(NamedTuple):
 def _maps() -> _Maps:
     points = project(CENTRE + atlas.texel_directions(_COARSE).reshape(-1, 3)).reshape(_COARSE, _COARSE, 3)
     lips = np.zeros((SIDE, SIDE), np.float32)
-    outline = np.vstack([_curve(NEUTRAL_LANDMARKS[48:55]), _curve(NEUTRAL_LANDMARKS[[*range(54, 60), 48]])])
+    outline = np.vstack([smooth_curve(NEUTRAL_LANDMARKS[48:55]), smooth_curve(NEUTRAL_LANDMARKS[[*range(54, 60), 48]])])
     cv2.fillPoly(lips, [_fixed(outline)], 1.0, cv2.LINE_AA, 4)
     fine = cv2.resize(points.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     offset = fine - CROWN.astype(np.float32)
@@ -84,25 +85,30 @@ def _scalp_coverage(points: np.ndarray, line: np.ndarray, recede: float, soft: f
         soft: width of the transition, head radii.
     """
     limit = np.interp(points[..., 2], _HAIRLINE_Z, line)
-    corner = np.exp(-(((np.abs(points[..., 0]) - 0.38) / 0.14) ** 2)) * (points[..., 2] < 0.4)
+    corner = np.exp(-(((np.abs(points[..., 0]) - 0.42) / 0.2) ** 2)) * (points[..., 2] < 0.4)
     return np.clip((limit - recede * corner - points[..., 1]) / soft + 0.5, 0, 1).astype(np.float32)
 
 
 def sample_face_texture(rng: np.random.Generator, surface_points: np.ndarray) -> FaceTexture:
     """A random person's skin, face, hair and clothes. surface_points (s, 3): see `HeadModel`."""
-    tone = float(rng.uniform(0.22, 0.85))
+    tone = float(rng.uniform(0.45, 0.85) if rng.random() < 0.65 else rng.uniform(0.2, 0.5))
     dark_hair = rng.uniform(0.02, 0.22)
     hair = float(dark_hair if rng.random() < 0.65 else rng.uniform(0.15, 0.85))
     bald = rng.random() < 0.08
-    line = _HAIRLINE_Y + rng.normal(0, 0.06) * (_HAIRLINE_Y < -0.2)
+    line = _HAIRLINE_Y + rng.normal(-0.04, 0.07) * (_HAIRLINE_Y < -0.2)
     line[4:7] += rng.uniform(-0.25, 0.2)  # sideburns
-    recede = max(0.0, rng.normal(0.05, 0.12))
-    soft = rng.uniform(0.03, 0.2)
+    recede = max(0.0, rng.normal(0.11, 0.12))
+    if rng.random() < 0.2:  # a high forehead
+        line = line - rng.uniform(0.05, 0.45) * np.clip((0.55 - _HAIRLINE_Z) / 0.2, 0, 1)
+    soft = rng.uniform(0.05, 0.28)
     maps = _maps()
     coverage: np.ndarray = np.zeros((_COARSE, _COARSE), np.float32)
     scalp = np.zeros(len(surface_points), np.float32)
     if not bald:
-        coverage = _scalp_coverage(maps.points, line, recede, soft) + 0.6 * noise(rng, coverage.shape, (40, 40)) * soft
+        uneven = 0.5 * soft * noise(rng, coverage.shape, (40, 40))
+        coverage = _scalp_coverage(
+            maps.points + uneven[..., None] * np.array([0, 1, 0], np.float32), line, recede, soft
+        )
         scalp = _scalp_coverage(surface_points, line, recede, soft)
     skin = _skin(rng, tone)
     skin = _features(rng, skin, hair)
@@ -114,7 +120,9 @@ def sample_face_texture(rng: np.random.Generator, surface_points: np.ndarray) ->
     texture = np.zeros(atlas.ATLAS, np.float32)  # a strip between the patches is never seen
     texture[:SIDE] = skin
     _fill_patches(rng, texture, tone)
-    return FaceTexture(np.clip(texture, 0.01, 1), tone, hair, float(rng.uniform(0, 0.45) ** 1.5), scalp)
+    return FaceTexture(
+        np.clip(texture, 0.01, 1), tone, hair, float(rng.uniform(0, 0.45) ** 1.5), scalp, float(rng.uniform(0.15, 0.7))
+    )
 
 
 def _strands(rng: np.random.Generator) -> np.ndarray:
@@ -129,11 +137,11 @@ def _strands(rng: np.random.Generator) -> np.ndarray:
 def _skin(rng: np.random.Generator, tone: float) -> np.ndarray:
     """Skin (SIDE, SIDE) of mean albedo ``tone``: blotches and pores, at times freckles and wrinkles."""
     size = (SIDE, SIDE)
-    patchy = rng.uniform(0.05, 0.6)
-    texture = patchy * (0.04 * noise(rng, size, (7, 7)) + 0.02 * noise(rng, size, (24, 24)))
+    patchy = rng.uniform(0.02, 0.3)
+    texture = patchy * (0.04 * noise(rng, size, (7, 7)) + 0.008 * noise(rng, size, (24, 24)))
     texture += rng.uniform(0.0, 0.025) * noise(rng, size, (90, 90)) + 0.012 * rng.standard_normal(size, np.float32)
     if rng.random() < 0.25:  # freckles and moles
-        texture -= rng.uniform(0.03, 0.15) * (noise(rng, size, (160, 160)) > rng.uniform(2.0, 2.8))
+        texture -= rng.uniform(0.03, 0.1) * (noise(rng, size, (160, 160)) > rng.uniform(2.0, 2.8))
     if rng.random() < 0.35:
         texture -= _wrinkles(rng)
     return tone * (1 + texture)
@@ -146,13 +154,13 @@ def _wrinkles(rng: np.random.Generator) -> np.ndarray:
         y = rng.uniform(-0.6, -0.33)
         x = np.linspace(-0.4, 0.4, 12) * rng.uniform(0.5, 1)
         curve = np.column_stack([x, y + 0.1 * x * x + rng.normal(0, 0.006, 12), -0.22 + 0.5 * x * x])
-        _stroke(layer, curve, 1, 1.0)
+        stroke(layer, curve, 1, 1.0)
     for side in (-1, 1):
         for end in ((-0.58, -0.04, 0.14), (-0.6, 0.02, 0.17), (-0.57, 0.07, 0.14)):
             curve = np.linspace((-0.48, 0.01, 0.07), end, 4)
-            _stroke(layer, curve if side < 0 else mirrored(curve), 1, 1.0)
+            stroke(layer, curve if side < 0 else mirrored(curve), 1, 1.0)
         fold = np.array([(-0.19, 0.40, -0.11), (-0.26, 0.48, -0.09), (-0.31, 0.58, -0.05), (-0.33, 0.68, -0.01)])
-        _stroke(layer, _curve(fold if side < 0 else mirrored(fold)), 3, 0.6)
+        stroke(layer, smooth_curve(fold if side < 0 else mirrored(fold)), 3, 0.6)
     return cv2.GaussianBlur(layer, (0, 0), 1.2) * rng.uniform(0.1, 0.45)
 
 
@@ -161,19 +169,17 @@ def _features(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.nda
     skin = skin * (1 - _maps().lips * rng.uniform(0.05, 0.55))
     for centre, sigma, low, high in _SHADED:
         skin *= 1 - rng.uniform(low, high) * _soft_dots(centre, sigma)
-    surface = neutral_surface()
     lines = np.zeros((SIDE, SIDE), np.float32)
-    for loop in (surface.right_lids, surface.left_lids):
-        points = surface.points[loop]
-        half = len(loop) // 2
-        _stroke(lines, points[: half + 1], int(rng.integers(1, 4)), 1.0)
-        _stroke(lines, np.vstack([points[half:], points[:1]]), 1, rng.uniform(0.1, 0.7))
-    slit = surface.points[surface.lips]
-    _stroke(lines, np.vstack([slit, slit[:1]]), 1, 0.5)
+    for points in (openings().right_eye, openings().left_eye):
+        half = len(points) // 2
+        stroke(lines, points[: half + 1], int(rng.integers(1, 4)), 1.0)
+        stroke(lines, np.vstack([points[half:], points[:1]]), 1, rng.uniform(0.1, 0.7))
+    slit = openings().mouth
+    stroke(lines, np.vstack([slit, slit[:1]]), 1, 0.5)
     crease = NEUTRAL_LANDMARKS[[36, 37, 38, 39]] + (0, -0.035, -0.005)
     for side in (crease, mirrored(crease)):
-        _stroke(lines, _curve(side), 1, rng.uniform(0.1, 0.6))
-    skin *= 1 - cv2.GaussianBlur(np.minimum(lines, 1), (0, 0), rng.uniform(0.7, 1.3)) * rng.uniform(0.45, 0.9)
+        stroke(lines, smooth_curve(side), 1, rng.uniform(0.1, 0.6))
+    skin *= 1 - cv2.GaussianBlur(np.minimum(lines, 1), (0, 0), rng.uniform(0.7, 1.3)) * rng.uniform(0.55, 0.95)
     brows = _brows(rng)
     return skin * (1 - brows) + brows * min(hair, rng.uniform(0.05, 0.6)) * 0.9
 
@@ -181,10 +187,10 @@ def _features(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.nda
 def _brows(rng: np.random.Generator) -> np.ndarray:
     """How much hair of the brows covers each texel (SIDE, SIDE), 0..1."""
     layer: np.ndarray = np.zeros((SIDE, SIDE), np.float32)
-    thick, arch, count = rng.uniform(0.02, 0.05), rng.normal(0, 0.012), 46
+    thick, arch, count = rng.uniform(0.012, 0.042), rng.normal(0, 0.012), 52
     lift = rng.normal(0, 0.008)
     for side in (-1, 1):
-        curve = _curve(NEUTRAL_LANDMARKS[list(landmarks.RIGHT_BROW)], count)
+        curve = smooth_curve(NEUTRAL_LANDMARKS[list(landmarks.RIGHT_BROW)], count)
         along = np.linspace(0, 1, count)  # outer to inner end
         curve[:, 1] += lift + arch * np.sin(np.pi * along) + thick * 0.3
         width = thick * (0.45 + 0.55 * along)
@@ -192,9 +198,9 @@ def _brows(rng: np.random.Generator) -> np.ndarray:
         tip = curve + np.column_stack([-0.05 + 0.02 * along, -width * rng.uniform(0.4, 1.1, count), np.zeros(count)])
         ends = np.stack([start, tip], axis=1).reshape(-1, 3)
         fixed = _fixed(ends if side < 0 else mirrored(ends)).reshape(-1, 2, 2)
-        cv2.polylines(layer, list(fixed), False, 1.0, 2, cv2.LINE_AA, 4)
-    layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.7, 1.6))
-    return np.clip(layer * rng.uniform(0.9, 2.0), 0, 1) * rng.uniform(0.4, 1.0)
+        cv2.polylines(layer, list(fixed), False, 1.0, 1, cv2.LINE_AA, 4)
+    layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.6, 1.2))
+    return np.clip(layer * rng.uniform(1.0, 2.2), 0, 1) * rng.uniform(0.4, 1.0)
 
 
 def _beard(rng: np.random.Generator, skin: np.ndarray, hair: float) -> np.ndarray:
@@ -236,12 +242,12 @@ def _fill_patches(rng: np.random.Generator, texture: np.ndarray, tone: float) ->
 def _eye(rng: np.random.Generator) -> np.ndarray:
     """The front of an eyeball with iris and pupil (side, side); where they lie decides the gaze."""
     side = round((atlas.EYE_PATCH.u1 - atlas.EYE_PATCH.u0) * SIDE)
-    eye = np.full((side, side), rng.uniform(0.45, 0.85), np.float32)
+    eye = np.full((side, side), rng.uniform(0.4, 0.75), np.float32)
     eye *= 1 + 0.04 * noise(rng, eye.shape, (6, 6))
     # the patch shows 2 radians on either side of the front
     centre = side / 2 + side / 4 * np.clip(rng.normal(0, (0.13, 0.07)), -0.35, 0.35)
     radius = side / 4 * rng.uniform(0.46, 0.52)
-    iris = rng.uniform(0.04, 0.4)
+    iris = rng.uniform(0.03, 0.25)
     at = tuple(int(v) for v in np.round(centre * 16))
     for scale, value in ((1.0, iris * 0.6), (0.88, iris), (rng.uniform(0.3, 0.55), 0.02)):
         cv2.circle(eye, at, round(radius * scale * 16), float(value), -1, cv2.LINE_AA, 4)
@@ -264,7 +270,7 @@ def _soft_dots(centre: tuple[float, float, float], sigma: float) -> np.ndarray:
     return cv2.resize(np.minimum(total, 1), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
 
 
-def _curve(points: np.ndarray, count: int = 24) -> np.ndarray:
+def smooth_curve(points: np.ndarray, count: int = 24) -> np.ndarray:
     """A smooth curve through points (n, 3)."""
     at = np.linspace(0, len(points) - 1, count)
     index = np.clip(at.astype(int), 0, len(points) - 2)
@@ -281,5 +287,6 @@ def _fixed(points: np.ndarray) -> np.ndarray:
     return np.round((uv - 0.5) * 16).astype(np.int32)
 
 
-def _stroke(layer: np.ndarray, points: np.ndarray, width: int, value: float) -> None:
+def stroke(layer: np.ndarray, points: np.ndarray, width: int, value: float) -> None:
+    """Draw a line along skin points (n, 3) into a layer (SIDE, SIDE). width: texels."""
     cv2.polylines(layer, [_fixed(points)], False, float(value), width, cv2.LINE_AA, 4)

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from nntrack.synthesis.appearance.accessories import Sheet
 from nntrack.synthesis.appearance.face_texture import FaceTexture
+from nntrack.synthesis.appearance.sheets import Sheet
 from nntrack.synthesis.heads.atlas import CLOTH_PATCH, texels
 from nntrack.synthesis.mesh import Mesh, Part, grid_triangles, merge, tube
 from nntrack.synthesis.textures import material
@@ -14,15 +14,18 @@ UPPER, FORE = 2.9, 2.55  # lengths
 _TEXTURE = (128, 128)
 SIDES = 12  # of the tubes
 # Where a left wrist rests (x outward), std of its place, and probability: hanging, folded, on a table, on the hip, near
-# the face, above the head
+# the face, above the head, at the cheek
 _WRISTS = (
-    ((2.3, 7.2, 0.8), 0.3, 0.36),
+    ((2.3, 7.2, 0.8), 0.3, 0.40),
     ((-0.7, 4.6, -0.3), 0.5, 0.20),
     ((0.9, 5.0, -1.3), 0.6, 0.17),
     ((2.0, 5.6, 0.9), 0.3, 0.14),
-    ((0.8, 1.6, -0.75), 0.45, 0.07),
-    ((1.8, -0.6, 0.6), 0.6, 0.06),
+    ((0.8, 1.6, -0.75), 0.45, 0.03),
+    ((1.8, -0.6, 0.6), 0.6, 0.03),
+    ((0.75, 1.5, 0.05), 0.15, 0.03),
 )
+
+_CHEEK = _WRISTS[-1][0]
 
 
 def sample_arms(rng: np.random.Generator, texture: FaceTexture) -> list[Sheet]:
@@ -42,6 +45,8 @@ def _arm(rng: np.random.Generator, side: int, texture: np.ndarray) -> Sheet:
     wrist = np.array(rest) + rng.normal(0, std, 3)
     elbow, wrist = bend_arm(SHOULDER, wrist, np.array([1.0, 0.7, 0.3]) + rng.normal(0, 0.2, 3))
     ahead = (wrist - elbow) / np.linalg.norm(wrist - elbow) + rng.normal(0, 0.25, 3)
+    if rest is _CHEEK:  # fingers along the cheek
+        ahead = np.array([-0.15, -1.0, 0.1]) + rng.normal(0, 0.2, 3)
     ahead /= np.linalg.norm(ahead)
     across = np.cross(ahead, rng.normal(0, 1, 3))
     across /= np.linalg.norm(across)

@@ -5,22 +5,22 @@ import numpy as np
 from nntrack.readers._3ddfa import points_to_matlab
 from nntrack.synthesis.archives._photos import encode, pose_arrays, render_portrait
 from nntrack.synthesis.archives.formats import Members, mat
-from nntrack.synthesis.heads.load import load
+from nntrack.synthesis.heads.load import Sources, sample_head
 from nntrack.synthesis.renderer import sample_person
 
 _STREAM = 1  # of random numbers
 
 
-def render(seed: int, number: int, *, head: str | None = None) -> tuple[Members, np.ndarray]:
+def render(seed: int, number: int, *, heads: Sources) -> tuple[Members, np.ndarray]:
     """One photo: its members of the archive, and its image.
 
     Args:
         seed: of the whole archive.
         number: of the photo, from 0.
-        head: see `heads.load`.
+        heads: where people's heads come from, see `heads.load`.
     """
     rng = np.random.default_rng([seed, _STREAM, number])
-    person = sample_person(rng, load(head))
+    person = sample_person(rng, sample_head(rng, heads))
     rendering = render_portrait(rng, person, _sample_angles(rng))
     name = f"AFLW2000/image{number + 2:05d}"
     points = rendering.landmarks

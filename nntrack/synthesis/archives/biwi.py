@@ -18,7 +18,7 @@ from nntrack.readers.biwi import BETWEEN_EYES, BOXES, COLUMNS, RADIUS, SIZE
 from nntrack.synthesis import renderer
 from nntrack.synthesis.archives.formats import Members, ZipWriter, png
 from nntrack.synthesis.camera import Lens
-from nntrack.synthesis.heads.load import load
+from nntrack.synthesis.heads.load import Sources, sample_head
 
 FRAMES = 24  # per person
 LENS = Lens(520.0, np.array([321.5, 238.0]))
@@ -31,17 +31,17 @@ _ANGLE_STD, _MAX_ANGLE = np.radians([[16.0, 32.0, 9.0], [50.0, 70.0, 35.0]])  # 
 _MAX_ASIDE = np.array([0.34, 0.18])  # from the optical axis: tangents of the angles in x and y
 
 
-def render(seed: int, number: int, *, head: str | None = None) -> tuple[Members, np.ndarray]:
+def render(seed: int, number: int, *, heads: Sources) -> tuple[Members, np.ndarray]:
     """One frame: its photo, pose and row of boxes, with a person's first the calibration; and its image.
 
     Args:
         seed: of the whole archive.
         number: of the frame, from 0.
-        head: see `heads.load`.
+        heads: where people's heads come from, see `heads.load`.
     """
     person_number, index = divmod(number, FRAMES)
     rng = np.random.default_rng([seed, _STREAM, person_number])  # the same in all frames of a person
-    person = renderer.sample_person(rng, load(head))
+    person = renderer.sample_person(rng, sample_head(rng, heads))
     quats, places = _motion(rng)
     first, last = (person.head.sample_expression(rng) for _ in range(2))
     weight = index / (FRAMES - 1)

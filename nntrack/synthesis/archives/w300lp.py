@@ -7,38 +7,41 @@ from nntrack.data.sample import move_labels
 from nntrack.readers._3ddfa import points_to_matlab
 from nntrack.synthesis.archives._photos import SIDE, encode, pose_arrays, render_portrait
 from nntrack.synthesis.archives.formats import Members, mat
-from nntrack.synthesis.heads.load import load
+from nntrack.synthesis.heads.load import Sources, sample_head
 from nntrack.synthesis.renderer import Rendering, sample_person
 
 _STREAM = 2  # of random numbers
 _SUBSETS = {"AFW": 0.09, "HELEN": 0.61, "IBUG": 0.03, "LFPW": 0.27}  # fraction of the photos
+_LYING = 0.14  # fraction of the views in which the head leans or lies on one side
 
 
-def render(seed: int, number: int, *, views: int, head: str | None = None) -> tuple[Members, np.ndarray]:
+def render(seed: int, number: int, *, views: int, heads: Sources) -> tuple[Members, np.ndarray]:
     """One photo and its rotated views: their members of the archive, and one of the images.
 
-    View 0 is the original; the others turn the same head further, to a yaw of up to 90 degrees. Only view 0 has its
-    mirrored copy: no reader takes those.
+    View 0 is the original; the others turn the same head further, to a yaw of up to 100 degrees. Each has its
+    own expression, light and background, unlike the real archive's: a network learns more from them. Only view 0 has
+    its mirrored copy: no reader takes those.
 
     Args:
         seed: of the whole archive.
         number: of the photo, from 0.
         views: how many.
-        head: see `heads.load`.
+        heads: where people's heads come from, see `heads.load`.
     """
     rng = np.random.default_rng([seed, _STREAM, number])
     subset = str(rng.choice(list(_SUBSETS), p=list(_SUBSETS.values())))
     stem = _photo_name(subset, number)
-    person = sample_person(rng, load(head))
-    start = np.radians(np.clip(rng.normal(0, [18, 15, 11]), -50, 50))  # pitch, yaw, roll
-    end = np.sign(start[1]) * np.radians(rng.uniform(35, 92))
-    state = rng.bit_generator.state  # the same for every view, for the same light, expression and background
+    person = sample_person(rng, sample_head(rng, heads))
+    start = np.clip(rng.normal(0, 15), -50, 50)
+    end = np.sign(start) * rng.uniform(35, 100)
     members: Members = []
     renderings = []
     for view in range(views):
-        rng.bit_generator.state = state
-        yaw = start[1] + (end - start[1]) * view / max(1, views - 1)
-        rendering = render_portrait(rng, person, np.array([start[0], yaw, start[2]]))
+        pitch, roll = np.clip(rng.normal(0, [18, 11]), -50, 50)
+        if rng.random() < _LYING:
+            roll = rng.uniform(-130, 130)
+        yaw = start + (end - start) * view / max(1, views - 1)
+        rendering = render_portrait(rng, person, np.radians([pitch, yaw, roll]))
         renderings.append(rendering)
         # pt2d of a rotated view is still that of the original, as it is in the real archive
         arrays = pose_arrays(rendering, rng) | {"pt2d": points_to_matlab(renderings[0].landmarks[:, :2]).T}

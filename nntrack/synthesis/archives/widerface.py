@@ -12,8 +12,7 @@ from nntrack.geometry.rotations import aflw_angles_to_quat, quat_apply
 from nntrack.synthesis import renderer
 from nntrack.synthesis.archives.formats import Members, ZipWriter, jpeg
 from nntrack.synthesis.camera import photograph
-from nntrack.synthesis.heads.head_model import HeadModel
-from nntrack.synthesis.heads.load import load
+from nntrack.synthesis.heads.load import Sources, sample_head
 from nntrack.synthesis.scene.background import render_background
 from nntrack.synthesis.scene.props import add_props
 from nntrack.synthesis.textures import material
@@ -30,15 +29,14 @@ _NOTHING = "0 0 0 0 0 0 0 0 0 0 "
 _HEAD_HALF_WIDTH = 1.1  # head radii that a face keeps from the photo's edge
 
 
-def render(seed: int, number: int, *, head: str | None = None) -> tuple[Members, np.ndarray]:
+def render(seed: int, number: int, *, heads: Sources) -> tuple[Members, np.ndarray]:
     """One photo: its JPEG and its lines of the annotation, and its image.
 
     Args:
         seed: of the whole archive.
         number: of the photo, from 0.
-        head: see `heads.load`.
+        heads: where people's heads come from, see `heads.load`.
     """
-    model = load(head)
     rng = np.random.default_rng([seed, _STREAM, number])
     subset = "val" if number % _VAL_EVERY == _VAL_EVERY - 1 else "train"
     event = EVENTS[number % len(EVENTS)]
@@ -51,9 +49,9 @@ def render(seed: int, number: int, *, head: str | None = None) -> tuple[Members,
     boxes = []
     places = rng.permutation(count + away)
     for place in places[count:]:
-        image, _ = _add_head(rng, model, image, place, count + away, away=True)
+        image, _ = _add_head(rng, heads, image, place, count + away, away=True)
     for place in places[:count]:
-        image, box = _add_head(rng, model, image, place, count + away)
+        image, box = _add_head(rng, heads, image, place, count + away)
         boxes.append(box)
     image = _foreground(rng, image, np.array(boxes))
     rows = [f"{x0} {y0} {x1 - x0} {y1 - y0} {flags} " for x0, y0, x1, y1 in boxes]
@@ -94,13 +92,13 @@ def _foreground(rng: np.random.Generator, image: np.ndarray, faces: np.ndarray) 
 
 
 def _add_head(
-    rng: np.random.Generator, model: HeadModel, image: np.ndarray, place: int, count: int, away: bool = False
+    rng: np.random.Generator, heads: Sources, image: np.ndarray, place: int, count: int, away: bool = False
 ) -> tuple[np.ndarray, list[int]]:
     """The photo with one more head, and the face's box, xyxy, whole pixels.
 
     Args:
         rng: random numbers.
-        model: of the head.
+        heads: where people's heads come from, see `heads.load`.
         image: (height, width) uint8, the photo.
         place: which of ``count`` columns of equal width the head is in, from the left.
         count: of the columns.
@@ -116,7 +114,7 @@ def _add_head(
     middle = np.array([rng.uniform(place * column + margin, (place + 1) * column - margin), 0])
     middle[1] = rng.uniform(min(margin, height / 2), max(height - margin, height / 2))
     centre = middle - quat_apply(quat, FACE_MIDDLE)[:2] * radius
-    person = renderer.sample_person(rng, model)
+    person = renderer.sample_person(rng, sample_head(rng, heads))
     expression = person.head.sample_expression(rng)
     rendering = renderer.render(rng, person, expression, SIZE, quat, centre, radius, background=image)
     return rendering.image, annotated_box(rng, rendering)

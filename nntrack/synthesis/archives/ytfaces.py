@@ -17,7 +17,7 @@ from nntrack.geometry.perspective import FACE_MIDDLE
 from nntrack.geometry.rotations import quat_apply
 from nntrack.synthesis import renderer
 from nntrack.synthesis.archives.formats import Members, ZipWriter, npz
-from nntrack.synthesis.heads.load import load
+from nntrack.synthesis.heads.load import Sources, sample_head
 
 SIZE = (200, 220)  # px, height and width
 _STREAM = 3  # of random numbers
@@ -28,18 +28,18 @@ _STEM = "youtube_faces_with_keypoints_full"
 _COLUMNS = ("videoID", "personName", "imageHeight", "imageWidth", "videoDuration", "averageFaceSize")
 
 
-def render(seed: int, number: int, *, frames: int, head: str | None = None) -> tuple[Members, np.ndarray]:
+def render(seed: int, number: int, *, frames: int, heads: Sources) -> tuple[Members, np.ndarray]:
     """One clip: its .npz and its row of the csv, and the image of a frame.
 
     Args:
         seed: of the whole archive.
         number: of the clip, from 0.
         frames: how many.
-        head: see `heads.load`.
+        heads: where people's heads come from, see `heads.load`.
     """
     # the same person in every clip of theirs
     person_rng = np.random.default_rng([seed, _STREAM, 0, number // _CLIPS_PER_PERSON])
-    person = renderer.sample_person(person_rng, load(head))
+    person = renderer.sample_person(person_rng, sample_head(person_rng, heads))
     rng = np.random.default_rng([seed, _STREAM, 1, number])
     state = rng.bit_generator.state
     expressions = _smooth_between(person.head.sample_expression(rng), person.head.sample_expression(rng), frames)

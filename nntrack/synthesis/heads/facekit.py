@@ -51,13 +51,17 @@ def read(folder: Path) -> Scans:
     such meshes; the message names all of them.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder '{folder}': put FaceKit's FaceXModel there, or set synthesize.head to null")
+        raise FileNotFoundError(
+            f"no folder '{folder}': put FaceKit's FaceXModel there, or set synthesize.heads.facekit to 0"
+        )
     paths = {path.stem: path for path in sorted(folder.glob("*.obj"))}
     neutral_path = paths.pop(NEUTRAL, None)
     if neutral_path is None:
-        raise FileNotFoundError(f"{folder} has no {NEUTRAL}.obj: synthesize.head wants FaceKit's folder FaceXModel")
+        raise FileNotFoundError(f"{folder} has no {NEUTRAL}.obj: synthesize.facekit wants FaceKit's folder FaceXModel")
     if not any(name.startswith(IDENTITY) for name in paths):
-        raise FileNotFoundError(f"{folder} has no {IDENTITY}*.obj: synthesize.head wants FaceKit's folder FaceXModel")
+        raise FileNotFoundError(
+            f"{folder} has no {IDENTITY}*.obj: synthesize.facekit wants FaceKit's folder FaceXModel"
+        )
     neutral, triangles = read_vertices(neutral_path), read_triangles(neutral_path)
     modes, faults = {}, []
     for name, path in paths.items():

@@ -52,3 +52,6 @@ class HeadModel(Protocol):
 
     def express(self, rest: np.ndarray, expression: np.ndarray) -> np.ndarray:
         """The vertices (n, 3) of a head (n, 3) at rest with an expression (e,)."""
+
+    def creases(self, expression: np.ndarray) -> np.ndarray:
+        """How deep each of `appearance.creases.CREASES` is with an expression (e,): 0 not at all, 1 deep."""

@@ -1,16 +1,25 @@
-"""Finds the head model that the parameters ask for."""
+"""Finds the head models that the parameters ask for."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from nntrack.synthesis.heads import built_in, scan
+import numpy as np
+
+from nntrack.synthesis.heads import parametric, scan
 from nntrack.synthesis.heads.head_model import HeadModel
+
+Sources = Mapping[str, float]  # fraction of the people whose heads are of each source: "anny", or a folder of scans
 
 
 @cache
-def load(folder: str | None) -> HeadModel:
-    """The scanned head of a folder, or the built-in one if there is none; made once per process.
+def load(source: str) -> HeadModel:
+    """The head model of a source; made once per process. Raises FileNotFoundError or ValueError as `facekit.read`."""
+    return parametric.parametric() if source == "anny" else scan.load(Path(source))
 
-    Raises FileNotFoundError or ValueError as `facekit.read` does.
-    """
-    return built_in.built_in() if folder is None else scan.load(Path(folder))
+
+def sample_head(rng: np.random.Generator, sources: Sources) -> HeadModel:
+    """The head model of a random person."""
+    names = list(sources)
+    total = sum(sources.values())
+    return load(names[0] if len(names) == 1 else rng.choice(names, p=[sources[name] / total for name in names]))

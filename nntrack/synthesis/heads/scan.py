@@ -3,20 +3,15 @@
 Frame and unit of `geometry.neutral_face`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nntrack.geometry import landmarks
-from nntrack.geometry.neutral_face import SKULL_CENTRE
-from nntrack.synthesis.heads import atlas, body_parts, facekit, scan_fit
-from nntrack.synthesis.heads.surface import EYE_RADIUS
+from nntrack.synthesis.heads import atlas, cutting, expressions, facekit, scan_fit
 from nntrack.synthesis.mesh import Mesh, Part, merge
 
-_LOWEST = 1.8  # y; the skin below is under the clothes
-_DEEP = 0.3  # z; what of the mouth lies behind is not seen
 # (name, probability, least, greatest): the commonest movements, besides any mode now and then
 _FREQUENT = (("mouthSmile", 0.35, 0.15, 0.9), ("eyeSquint", 0.2, 0.1, 0.8))
 
@@ -44,10 +39,7 @@ class ScannedHead(NamedTuple):
 
     def skull(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `HeadModel.skull`."""
-        chosen = (self.surface_points[:, 1] < -0.1) & (self.hair_freedom > 0.5)
-        own, built_in = rest[: len(chosen)][chosen], self.surface_points[chosen]
-        larger = np.ptp(own, axis=0) / np.ptp(built_in, axis=0)
-        return larger, _middle(own) + larger * (SKULL_CENTRE - _middle(built_in))
+        return cutting.skull(rest, self.surface_points, self.hair_freedom)
 
     def sample_identity(self, rng: np.random.Generator) -> np.ndarray:
         """The vertices (n, 3) of a random person's head at rest.
@@ -90,17 +82,14 @@ class ScannedHead(NamedTuple):
         weights |= _both("eyeBlink", lids)
         return np.array([weights[name] for name in self.names])
 
+    def creases(self, expression: np.ndarray) -> np.ndarray:
+        """See `HeadModel.creases`."""
+        return expressions.creases(self.names, expression)
+
     def express(self, rest: np.ndarray, expression: np.ndarray) -> np.ndarray:
         """The vertices (n, 3) of a head at rest with an expression."""
         used = np.flatnonzero(expression)
         return rest + np.tensordot(expression[used].astype(np.float32), self.expression[used], axes=1)
-
-
-class _Piece(NamedTuple):
-    """A part of the mesh, and its vertices' indices among the scan's."""
-
-    mesh: Mesh
-    source: np.ndarray
 
 
 def load(folder: Path) -> ScannedHead:
@@ -111,7 +100,7 @@ def load(folder: Path) -> ScannedHead:
     marks = scan_fit.with_contour(facekit.LANDMARKS, points[: facekit.SKIN.stop])
     fit = scan_fit.fit_to_surface(points[: facekit.SKIN.stop], points[marks])
     ears = scan_fit.find_ears(fit)
-    clothes = _clothes()
+    clothes = cutting.clothes()
     points[: facekit.SKIN.stop] = scan_fit.tuck_in(points[: facekit.SKIN.stop], clothes.points)
     pieces = _pieces(points, scans.triangles, fit.surface, ears)
     source = np.concatenate([piece.source for piece in pieces])
@@ -149,75 +138,36 @@ def _moves(fields: list[np.ndarray], source: np.ndarray, free: np.ndarray, matri
     return moves
 
 
-def _pieces(points: np.ndarray, triangles: np.ndarray, surface: np.ndarray, ears: np.ndarray) -> list[_Piece]:
+def _pieces(points: np.ndarray, triangles: np.ndarray, surface: np.ndarray, ears: np.ndarray) -> list[cutting.Piece]:
     """Skin first; then ears, which the atlas shows as plain skin, eye sockets, mouth, teeth and eyeballs."""
     of_skin = (triangles < facekit.SKIN.stop).all(axis=1)
     of_ears = np.zeros(len(triangles), bool)
     of_ears[of_skin] = ears[triangles[of_skin]].all(axis=1)
-    seen = of_skin & ~of_ears & (points[triangles, 1] < _LOWEST).all(axis=1)
-    gums, teeth = (_front(points, _within(triangles, which)) for which in (facekit.GUMS, facekit.TEETH))
+    shown = of_skin & ~of_ears & (points[triangles, 1] < cutting.LOWEST).all(axis=1)
+    gums, teeth = (
+        cutting.front_only(points, cutting.within(triangles, which)) for which in (facekit.GUMS, facekit.TEETH)
+    )
     pieces = [
-        _cut(points, triangles[seen], Part.SKIN, lambda source: atlas.skin_uv(surface[source])),
-        _cut(points, triangles[of_ears], Part.EAR, lambda source: _spread(points[source], atlas.PLAIN_PATCH)),
-        _cut(points, _within(triangles, facekit.SOCKETS), Part.RIM, lambda source: _spot(source, atlas.RIM_PATCH)),
-        _cut(points, _within(triangles, facekit.MOUTH), Part.MOUTH, lambda source: _spot(source, atlas.DARK_PATCH)),
-        _cut(points, gums, Part.MOUTH, lambda source: _spot(source, atlas.RIM_PATCH)),
-        _cut(points, teeth, Part.UPPER_TEETH, lambda source: _spot(source, atlas.TEETH_PATCH)),
+        cutting.cut(points, triangles[shown], Part.SKIN, lambda source: atlas.skin_uv(surface[source])),
+        cutting.cut(
+            points, triangles[of_ears], Part.EAR, lambda source: cutting.side_view(points[source], atlas.PLAIN_PATCH)
+        ),
+        cutting.cut(
+            points,
+            cutting.within(triangles, facekit.SOCKETS),
+            Part.RIM,
+            lambda source: cutting.one_texel(source, atlas.RIM_PATCH),
+        ),
+        cutting.cut(
+            points,
+            cutting.within(triangles, facekit.MOUTH),
+            Part.MOUTH,
+            lambda source: cutting.one_texel(source, atlas.DARK_PATCH),
+        ),
+        cutting.cut(points, gums, Part.MOUTH, lambda source: cutting.one_texel(source, atlas.RIM_PATCH)),
+        cutting.cut(points, teeth, Part.UPPER_TEETH, lambda source: cutting.one_texel(source, atlas.TEETH_PATCH)),
     ]
-    return [*pieces, *(_eyeball(points, triangles, which) for which in (facekit.RIGHT_EYE, facekit.LEFT_EYE))]
-
-
-def _cut(points: np.ndarray, triangles: np.ndarray, part: Part, uv: Callable[[np.ndarray], np.ndarray]) -> _Piece:
-    source, local = np.unique(triangles, return_inverse=True)
-    mesh = Mesh(points[source], local.reshape(-1, 3).astype(np.int32), uv(source), np.full(len(source), part))
-    return _Piece(mesh, source)
-
-
-def _within(triangles: np.ndarray, which: range) -> np.ndarray:
-    return triangles[((triangles >= which.start) & (triangles < which.stop)).all(axis=1)]
-
-
-def _front(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    return triangles[(points[triangles, 2] < _DEEP).all(axis=1)]
-
-
-def _eyeball(points: np.ndarray, triangles: np.ndarray, which: range) -> _Piece:
-    """The front of an eyeball, textured as `body_parts.eyeball`; a larger ball has an iris of the same size."""
-    ball = points[which.start : which.stop]
-    # the sphere through its vertices, by least squares
-    solution = np.linalg.lstsq(np.column_stack([2 * ball, np.ones(len(ball))]), np.sum(ball * ball, axis=1))[0]
-    centre = solution[:3]
-    radius = np.sqrt(solution[3] + centre @ centre)
-
-    def uv(source: np.ndarray) -> np.ndarray:
-        offset = points[source] - centre
-        offset = offset / np.linalg.norm(offset, axis=1, keepdims=True)
-        flat = np.maximum(np.hypot(offset[:, 0], offset[:, 1]), 1e-9)
-        reach = np.arccos(np.clip(-offset[:, 2], -1, 1)) * radius / EYE_RADIUS / 4 / flat
-        return atlas.EYE_PATCH.place(*np.clip(0.5 + reach[:, None] * offset[:, :2], 0.01, 0.99).T)
-
-    own = _within(triangles, which)
-    return _cut(points, own[(points[own, 2] < centre[2] + 0.2 * radius).all(axis=1)], Part.EYE, uv)
-
-
-def _spot(source: np.ndarray, patch: atlas.Patch) -> np.ndarray:
-    return patch.place(np.full(len(source), 0.47), np.full(len(source), 0.4))
-
-
-def _spread(points: np.ndarray, patch: atlas.Patch) -> np.ndarray:
-    """From the side, over 0.8 head radii."""
-    return patch.place(*np.clip(0.5 + (points[:, [2, 1]] - (0.85, 0.1)) / 0.8, 0.02, 0.98).T)
-
-
-def _clothes() -> Mesh:
-    """The built-in body without its neck."""
-    body = body_parts.body()
-    u0, v0, u1, v1 = atlas.PLAIN_PATCH
-    neck = np.all((body.uv > (u0, v0)) & (body.uv < (u1, v1)), axis=1)
-    kept = body.triangles[~neck[body.triangles].all(axis=1)]
-    source, local = np.unique(kept, return_inverse=True)
-    points = body.points[source] - (0, 0, 0.08)  # scanned people hold their heads less far forward
-    return Mesh(points, local.reshape(-1, 3).astype(np.int32), body.uv[source], body.part[source])
+    return [*pieces, *(cutting.eyeball(points, triangles, which) for which in (facekit.RIGHT_EYE, facekit.LEFT_EYE))]
 
 
 def _both(name: str, strength: np.ndarray) -> dict[str, float]:
@@ -228,7 +178,3 @@ def _both(name: str, strength: np.ndarray) -> dict[str, float]:
 def _partner(name: str) -> str:
     """The same mode on the other side of the face; itself where it has no side."""
     return name[:-1] + {"L": "R", "R": "L"}[name[-1]] if name.endswith(("_L", "_R")) else name
-
-
-def _middle(points: np.ndarray) -> np.ndarray:
-    return (points.min(axis=0) + points.max(axis=0)) / 2

@@ -22,7 +22,7 @@ _VIEWS, _VIEW_SIDE, _VIEW_SCALE = 48, 256, 56.0  # of `occlusion`: directions, p
 
 
 class SurfaceFit(NamedTuple):
-    """Skin points on the built-in neutral surface. surface (s, 3); excess (s,): how much farther from its middle the
+    """Skin points on the neutral surface. surface (s, 3); excess (s,): how much farther from its middle the
     scan is, 1 where they agree."""
 
     surface: np.ndarray
@@ -57,7 +57,7 @@ def with_contour(indices: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def fit_to_surface(points: np.ndarray, marks: np.ndarray) -> SurfaceFit:
-    """Skin points (s, 3) onto the built-in surface: a smooth warp that takes landmarks to landmarks, then outward."""
+    """Skin points (s, 3) onto the neutral surface: a smooth warp that takes landmarks to landmarks, then outward."""
     targets = NEUTRAL_LANDMARKS.copy()
     targets[list(landmarks.NOSTRILS), 1] += 0.035  # where the atlas has nostrils, FaceKit has the sill below them
     marks, first = np.unique(marks, axis=0, return_index=True)
@@ -97,7 +97,7 @@ def tuck_in(points: np.ndarray, clothes: np.ndarray) -> np.ndarray:
 
 
 def neck_weight(mesh: Mesh) -> np.ndarray:
-    """How far each vertex (n,) turns with the shoulders, 0..1: clothes as the built-in ones, skin from the jaw down."""
+    """How far each vertex (n,) turns with the shoulders, 0..1: clothes by their height, skin from the jaw down."""
     y, z = mesh.points[:, 1], mesh.points[:, 2]
     low = np.clip((y - 0.8) / 0.85, 0, 1)
     below = np.clip((y + 0.48 * z - 1.13) / 0.3, 0, 1)  # the line from the chin to the corner of the jaw

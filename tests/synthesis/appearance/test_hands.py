@@ -1,11 +1,11 @@
 import numpy as np
 
 from nntrack.synthesis.appearance import face_texture, hands
-from nntrack.synthesis.heads import built_in
+from nntrack.synthesis.heads.load import load
 
 
 def texture(rng):
-    return face_texture.sample_face_texture(rng, built_in.built_in().surface_points)
+    return face_texture.sample_face_texture(rng, load("anny").surface_points)
 
 
 def test_arms_are_closed_sheets_of_valid_triangles(rng):

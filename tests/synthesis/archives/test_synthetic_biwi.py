@@ -17,7 +17,7 @@ def motion(seed, person):
 
 def test_labels_are_those_of_the_rendered_head(tmp_path):
     """The head's own landmarks, seen through the camera of the labels, lie where the pose says."""
-    rendered = [biwi.render(7, number) for number in (0, 9, 20, 30)]
+    rendered = [biwi.render(7, number, heads={"anny": 1.0}) for number in (0, 9, 20, 30)]
     biwi.write(tmp_path / "BIWI", [members for members, _ in rendered])
     tally = Tally()
     samples = list(reader.read(tmp_path / "BIWI", Options(workers=1), tally))

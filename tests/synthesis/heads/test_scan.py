@@ -123,16 +123,18 @@ TINY = {"aflw2k": 1, "w300lp": 1, "views": 1, "clips": 1, "frames": 2, "widerfac
 
 
 def test_archives_are_rendered_from_it(scanned_folder, tmp_path):
-    plan = Synthesize.model_validate(TINY | {"head": str(scanned_folder)})
+    heads = {"heads": {"anny": 0.0, "facekit": 1.0}, "facekit": str(scanned_folder)}
+    plan = Synthesize.model_validate(TINY | heads)
     write_archives.synthesize(tmp_path, plan, seed=3, workers=1)
     with zipfile.ZipFile(tmp_path / "AFLW2000-3D.zip") as archive:
         image = archive.read("AFLW2000/image00002.jpg")
-    same, other = (dict(aflw2000.render(3, 0, head=head)[0]) for head in (str(scanned_folder), None))
+    same, other = (dict(aflw2000.render(3, 0, heads={source: 1.0})[0]) for source in (str(scanned_folder), "anny"))
     assert image == same["AFLW2000/image00002.jpg"] != other["AFLW2000/image00002.jpg"]
 
 
 def test_a_head_that_cannot_be_read_leaves_nothing_behind(tmp_path):
-    plan = Synthesize.model_validate(TINY | {"head": str(tmp_path / "nowhere")})
+    heads = {"heads": {"anny": 0.5, "facekit": 0.5}, "facekit": str(tmp_path / "nowhere")}
+    plan = Synthesize.model_validate(TINY | heads)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         write_archives.synthesize(tmp_path / "out", plan, seed=3)
     assert not (tmp_path / "out").exists()
