@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ from nntrack.geometry import affine
 # PNG's pixels have checksums; of JPEG these say nothing of the pixels.
 _HARMLESS = re.compile(r"libpng warning|Invalid SOS parameters|unknown (JFIF|Adobe)|^\[")
 
+_ONE_AT_A_TIME = threading.Lock()  # the messages are those of the whole process
+
 
 def decode_grey(buffer: bytes) -> np.ndarray:
     """An encoded image as (H, W) uint8, as it is stored: what EXIF says of turning it is not for labels in its pixels.
@@ -23,7 +26,7 @@ def decode_grey(buffer: bytes) -> np.ndarray:
     if not buffer:
         raise ValueError("the image is empty")
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    with _decoders_messages() as messages:
+    with _ONE_AT_A_TIME, _decoders_messages() as messages:
         image = cv2.imdecode(np.frombuffer(buffer, np.uint8), flags)
     found = [line for line in messages if image is None or not _HARMLESS.search(line)]
     if image is None or found:
@@ -42,6 +45,7 @@ def _decoders_messages() -> Iterator[list[str]]:
     lines: list[str] = []
     reading, writing = os.pipe()
     os.set_blocking(writing, False)  # what does not fit is lost
+    os.set_blocking(reading, False)  # a process that was started meanwhile would keep the pipe open
     stderr = os.dup(2)
     os.dup2(writing, 2)
     try:
@@ -51,7 +55,7 @@ def _decoders_messages() -> Iterator[list[str]]:
         os.close(stderr)
         os.close(writing)
         with open(reading, "rb") as stream:
-            lines += stream.read().decode("utf-8", "replace").splitlines()
+            lines += (stream.read() or b"").decode("utf-8", "replace").splitlines()
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:

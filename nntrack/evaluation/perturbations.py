@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from nntrack.data.images import decode_grey
 
 NOISE = (1, 8, 16, 32)  # standard deviations in grey levels of 255
 QUALITIES = (70, 30)  # of JPEG, which many webcams send
@@ -79,4 +78,4 @@ def add_noise(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    return decode_grey(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)

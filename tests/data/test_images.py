@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -41,6 +43,21 @@ def test_decoding_gives_grey_or_says_why_not():
     for damaged in (b"", b"not a picture"):
         with pytest.raises(ValueError):
             images.decode_grey(damaged)
+
+
+def test_images_are_decoded_in_several_threads(rng):
+    whole = cv2.imencode(".jpg", rng.integers(0, 255, (64, 64), np.uint8))[1].tobytes()
+    damaged = whole[: len(whole) // 2]
+
+    def fails(data):
+        try:
+            images.decode_grey(data)
+        except ValueError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(fails, [whole, damaged] * 100)) == [False, True] * 100
 
 
 def test_a_sheet_has_room_for_every_picture():
