@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-
 NOISE = (1, 8, 16, 32)  # standard deviations in grey levels of 255
 QUALITIES = (70, 30)  # of JPEG, which many webcams send
 STEP = 0.25  # px of the photo, between shifts
@@ -78,4 +77,5 @@ def add_noise(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
+    data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE))
