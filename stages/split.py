@@ -12,7 +12,7 @@ def main(
     folder: Annotated[Path, typer.Argument(help="folder of the HDF5 files")],
     out: Annotated[Path, typer.Argument(help="JSON file to write")],
 ) -> None:
-    """Hold out a share of the groups of every training set.
+    """Hold out a fraction of the groups of every training set.
 
     Example: python -m stages.split data/hdf5 data/split.json
     """

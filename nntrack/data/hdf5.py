@@ -26,7 +26,7 @@ from nntrack.files import replacing
 
 SCHEMA = 2
 _BLOCK = 1 << 22  # bytes copied at a time
-_IMAGES_AT = 2048  # bytes: where HDF5 puts the first array of a file, the pictures
+_IMAGES_AT = 2048  # bytes: where HDF5 puts the first array of a file, the images
 _ROW = np.dtype([(n, "<f4", f.shape) for n, f in FIELDS.items()] + [(f"has_{n}", "?") for n in MASKS])
 
 
@@ -34,7 +34,7 @@ class Writer:
     """Takes samples one by one and writes them to ``path`` on `finish`; memory does not grow with their number.
 
     HDF5 cannot shrink a contiguous array, and how many samples survive is known only at the end. So labels and strings
-    are spooled, and the pictures, nearly all of the bytes, are written where they will lie in the finished file; what
+    are spooled, and the images, nearly all of the bytes, are written where they will lie in the finished file; what
     HDF5 puts around them is made in a file with a hole in their place, and copied over.
     """
 
@@ -42,7 +42,7 @@ class Writer:
         self._path = path
         self._spool = spool
         self._stack = ExitStack()
-        self._images = self._open(path, 1 << 13)  # less than a picture, which then goes past the buffer
+        self._images = self._open(path, 1 << 13)  # less than a image, which then goes past the buffer
         self._images.seek(_IMAGES_AT)
         self._rows = self._open(spool / "rows")
         self._strings = {name: self._open(spool / name) for name in STRINGS}
@@ -244,7 +244,7 @@ class Stored:
             self._map.madvise(mmap.MADV_RANDOM)
 
     def announce(self, rows: np.ndarray) -> None:
-        """Tell the system that these pictures will be looked at soon, so that it can read several at once.
+        """Tell the system that these images will be looked at soon, so that it can read several at once.
 
         Left alone it would read megabytes about every first look at a place, or page by page.
         """

@@ -81,18 +81,18 @@ def centred(matrix: np.ndarray) -> np.ndarray:
 
 
 def contact_sheet(tiles: Sequence[np.ndarray], columns: int, tile: tuple[int, int] = (160, 160)) -> np.ndarray:
-    """Pictures in a grid, BGR; each fitted into (height, width) ``tile`` on black. Raises ValueError for none."""
+    """Images in a grid, BGR; each fitted into (height, width) ``tile`` on black. Raises ValueError for none."""
     if not tiles:
-        raise ValueError("no pictures to show")
-    cells = [_fit(picture, tile) for picture in tiles]
+        raise ValueError("no images to show")
+    cells = [_fit(image, tile) for image in tiles]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     return np.vstack([np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)])
 
 
-def _fit(picture: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
-    height, width = picture.shape[:2]
+def _fit(image: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+    height, width = image.shape[:2]
     scale = min(tile[0] / height, tile[1] / width)
-    small = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
     small = small if small.ndim == 3 else cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
     cell = np.zeros((*tile, 3), np.uint8)
     cell[: small.shape[0], : small.shape[1]] = small

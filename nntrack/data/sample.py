@@ -30,7 +30,7 @@ FIELDS: dict[str, Field] = {
     row.name: row
     for row in (
         Field("face", (), "0 or 1", "whether the image shows a face", None),
-        Field("roi", (4,), "px, xyxy", "the window that a network is shown", affine.move_box),
+        Field("roi", (4,), "px, xyxy", "the window that a network gets as input", affine.move_box),
         Field("bbox", (4,), "px, xyxy", "tight box of the face, part of the forehead included", affine.move_box),
         Field("quat", (4,), "unit, xyzw", "rotation of the head, identity = frontal", affine.move_quat),
         Field("pos_size", (3,), "px", "x, y between the eyes; projected length of 100 mm", affine.move_pos_size),
@@ -59,7 +59,7 @@ STRINGS = {
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture and what is known about it.
+    """One image and what is known about it.
 
     image: (H, W) uint8, grey. labels: values by field name, in the image's frame; a label that is not there is left
     out. Landmarks may be (68, 2) where no depth is known.

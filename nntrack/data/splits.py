@@ -15,14 +15,14 @@ from nntrack.files import replacing
 Split = dict[str, list[str]]  # dataset: held-out groups, sorted
 
 
-def hold_out(groups: Iterable[str], share: float, seed: int) -> list[str]:
-    """About ``share`` of the distinct ``groups``, at least one of two or more, sorted.
+def hold_out(groups: Iterable[str], fraction: float, seed: int) -> list[str]:
+    """About ``fraction`` of the distinct ``groups``, at least one of two or more, sorted.
 
     The groups with the least hash of seed and name: one that is out stays out when others come or go, nearly always.
     """
     distinct = sorted(set(groups))
-    count = round(share * len(distinct))
-    if share > 0 and len(distinct) > 1:
+    count = round(fraction * len(distinct))
+    if fraction > 0 and len(distinct) > 1:
         count = min(max(count, 1), len(distinct) - 1)
     ranked = sorted(distinct, key=lambda group: hashlib.sha256(f"{seed}/{group}".encode()).digest())
     return sorted(ranked[:count])

@@ -118,7 +118,7 @@ def mirror(faces: np.ndarray) -> np.ndarray:
 
 
 def principal_modes(centred: np.ndarray, count: int) -> np.ndarray:
-    """At most ``count`` directions (k, 68, 3) of greatest spread of centred faces (n, 68, 3), one deviation long."""
+    """At most ``count`` directions (k, 68, 3) of greatest spread of centred faces (n, 68, 3), one std long."""
     flat = centred.reshape(len(centred), -1)
     values, vectors = np.linalg.eigh(flat.T @ flat / max(1, len(flat)))
     values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count].T
@@ -131,7 +131,7 @@ def principal_modes(centred: np.ndarray, count: int) -> np.ndarray:
 
 
 def unit_variance(basis: np.ndarray, centred: np.ndarray) -> np.ndarray:
-    """``basis`` (k, 68, 3) with each mode as long as the deviation of its weight over centred faces (n, 68, 3)."""
+    """``basis`` (k, 68, 3) with each mode as long as the std of its weight over centred faces (n, 68, 3)."""
     flat = basis.reshape(len(basis), -1)
     flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
     # neighbouring modes of a foreign basis need not be orthogonal on 68 points: a little ridge keeps weights small

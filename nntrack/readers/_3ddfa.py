@@ -19,7 +19,7 @@ from nntrack.readers.members import Damaged, Member
 CHUNK = 16  # pairs per task
 # From the face model's origin, inside the head, to the point between the eyes; head frame, head radii.
 BETWEEN_EYES = np.array([0.0, -0.26, -0.9])
-# The model's unit is a micrometre. `scale` is px per micrometre in pictures of this width; the head radius is 100 mm.
+# The model's unit is a micrometre. `scale` is px per micrometre in images of this width; the head radius is 100 mm.
 _MODEL_WIDTH, _RADIUS = 448.0, 1e5
 _HALF_PIXEL = 0.5
 
@@ -36,7 +36,7 @@ class Pair(NamedTuple):
 
 
 def pose_to_labels(para: np.ndarray, width: _Length, height: _Length) -> dict[str, np.ndarray]:
-    """``Pose_Para`` (..., 7) = pitch, yaw, roll (rad), tx, ty, tz, scale, of pictures ``width`` x ``height`` px (...).
+    """``Pose_Para`` (..., 7) = pitch, yaw, roll (rad), tx, ty, tz, scale, of images ``width`` x ``height`` px (...).
 
     Returns quat (..., 4) and pos_size (..., 3), px. The centre is (tx, height - ty), moved from the model's origin to
     the point between the eyes; the radius is the projection of 100 mm.

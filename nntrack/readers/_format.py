@@ -176,7 +176,7 @@ def table(member: Member) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
 
 
 def project(points: np.ndarray, quat: np.ndarray, pos_size: np.ndarray) -> np.ndarray:
-    """Points (k, 3) in the head frame and head radii to pictures (..., k, 3) px, without perspective."""
+    """Points (k, 3) in the head frame and head radii to images (..., k, 3) px, without perspective."""
     posed = quat_apply(quat[..., None, :], points) * pos_size[..., None, 2:]
     posed[..., :2] += pos_size[..., None, :2]
     return posed

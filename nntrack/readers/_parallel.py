@@ -1,7 +1,7 @@
 """Work on all cores, in order: what readers do with an archive, chunk by chunk.
 
 Results come back in the order of the tasks, and NumPy computes them on one thread, so they do not depend on the number
-of workers or cores. Only a few chunks are in flight, so memory does not grow with the archive. Pictures travel through
+of workers or cores. Only a few chunks are in flight, so memory does not grow with the archive. Images travel through
 memory that workers share with this process where processes are forked; a pipe would cost as much as decoding them.
 """
 
@@ -28,7 +28,7 @@ from nntrack.data.sample import Sample
 from nntrack.processes import WATCHER, end_with_parent, ignore_sigint, starting_processes
 
 Work = Callable[[Any, Any], Sequence[Any]]  # (context, task) -> outcomes, samples among them
-_SLOT = 4 << 20  # bytes of shared memory per chunk in flight; pictures beyond it go through the pipe
+_SLOT = 4 << 20  # bytes of shared memory per chunk in flight; images beyond it go through the pipe
 
 
 class ProgressBar(tqdm):  # type: ignore[misc]
@@ -38,7 +38,7 @@ class ProgressBar(tqdm):  # type: ignore[misc]
 
 
 class _Parked(NamedTuple):
-    """Where in a slot a picture is."""
+    """Where in a slot a image is."""
 
     start: int
     shape: tuple[int, ...]

@@ -12,7 +12,7 @@ of the photo that looks into the camera has a yaw.
 
 The place is the centre of a template that was fitted to the depth image; no publication ties it to a part of the face.
 It is taken to lie where opentrack's developer found it by eye, see `BETWEEN_EYES`: only positions and sizes depend on
-that. Nor is it told whether the camera's px count from pixels' corners or middles; corners are assumed.
+that. Nor is it documented whether the camera's px count from pixels' corners or middles; corners are assumed.
 """
 
 import re

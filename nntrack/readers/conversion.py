@@ -118,7 +118,7 @@ def _check(archive: Path, tally: Tally, max_bad_share: float) -> None:
     if tally.bad > max_bad_share * looked_at:
         shown = "; ".join(tally.messages[:_SHOWN])
         raise ValueError(
-            f"{archive}: {tally.bad} of {looked_at} samples are damaged, more than the share of {max_bad_share:g} that"
+            f"{archive}: {tally.bad} of {looked_at} samples are damaged, more than the fraction {max_bad_share:g} that"
             f" convert.max_bad_share allows: {shown}{' ...' if tally.bad > _SHOWN else ''}"
         )
     if not tally.kept:

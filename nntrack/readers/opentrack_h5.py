@@ -1,6 +1,6 @@
-"""HDF5 files that the training code of opentrack's author writes and publishes: pictures with poses, to be trained on.
+"""HDF5 files that the training code of opentrack's author writes and publishes: images with poses, to be trained on.
 
-``images``: a buffer with a JPEG or PNG per sample (``varsize_image_buffer``), or one array of pictures, grey or RGB.
+``images``: a buffer with a JPEG or PNG per sample (``varsize_image_buffer``), or one array of images, grey or RGB.
 ``quats``: xyzw, in the house's frames. ``coords``: x, y between the eyes and the projection of 100 mm. ``rois``: a face
 box xyxy. ``pt3d_68``: landmarks in the house's order and axes, (N, 68, 3) or (N, 3, 68): which of the two axes has 68
 entries tells. ``sequence_starts``: first rows of the photos or persons, and behind the last one the number of rows. Px
@@ -84,8 +84,8 @@ def _look(archive: Path, options: Options) -> _Context:
 
 
 def _check(file: h5py.File, archive: Path, options: Options) -> _Context:
-    pictures = _open(file, archive, IMAGES)
-    count = len(pictures) if pictures.ndim else 0
+    images = _open(file, archive, IMAGES)
+    count = len(images) if images.ndim else 0
     if count > archive.stat().st_size:
         raise Damaged(f"{archive}: {IMAGES} claims {count} samples, more than the file has bytes")
     fields = [*NEEDED, *(name for name in OPTIONAL if name in file)]
@@ -95,7 +95,7 @@ def _check(file: h5py.File, archive: Path, options: Options) -> _Context:
         turned = name == LANDMARKS and found.shape == (count, 3, COUNT)
         if found.dtype.kind not in "fiu" or not (found.shape == shape or turned):
             raise Damaged(f"{archive}: {name} is {found.dtype} {found.shape}, expected numbers {shape}")
-    return _Context(archive, options, tuple(fields), _is_encoded(pictures, archive), _groups(file, archive, count))
+    return _Context(archive, options, tuple(fields), _is_encoded(images, archive), _groups(file, archive, count))
 
 
 def _open(file: h5py.File, archive: Path, name: str) -> h5py.Dataset:
@@ -108,18 +108,18 @@ def _open(file: h5py.File, archive: Path, name: str) -> h5py.Dataset:
     return found
 
 
-def _is_encoded(pictures: h5py.Dataset, archive: Path) -> bool:
-    """Whether each picture is a buffer, not a slice of one array. Raises Damaged if it is neither.
+def _is_encoded(images: h5py.Dataset, archive: Path) -> bool:
+    """Whether each image is a buffer, not a slice of one array. Raises Damaged if it is neither.
 
     The type tells, so the attribute ``storage`` is not asked.
     """
-    if pictures.ndim == 1 and h5py.check_vlen_dtype(pictures.dtype) == np.uint8:
+    if images.ndim == 1 and h5py.check_vlen_dtype(images.dtype) == np.uint8:
         return True
-    plain = pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] in (1, 3))
-    if plain and pictures.dtype == np.uint8 and 0 < np.prod(pictures.shape[1:3], dtype=float) <= LARGEST:
+    plain = images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))
+    if plain and images.dtype == np.uint8 and 0 < np.prod(images.shape[1:3], dtype=float) <= LARGEST:
         return False
     raise Damaged(
-        f"{archive}: {IMAGES} is {pictures.dtype} {pictures.shape}; expected encoded pictures, each a buffer of"
+        f"{archive}: {IMAGES} is {images.dtype} {images.shape}; expected encoded images, each a buffer of"
         " bytes, or an array of bytes (N, height, width) or (N, height, width, 3); names of files are not followed"
     )
 
@@ -152,11 +152,11 @@ def _read_chunk(context: _Context, rows: Sequence[int]) -> list[Outcome]:
         return [Drop("damaged", True, message, len(rows))]
 
 
-def _read_row(context: _Context, row: int, pictures: h5py.Dataset, values: dict[str, np.ndarray]) -> Outcome:
+def _read_row(context: _Context, row: int, images: h5py.Dataset, values: dict[str, np.ndarray]) -> Outcome:
     name = f"{context.archive}: sample {row}"
     try:
         labels = _to_labels(values, name)
-        image = decode(pictures[row].tobytes(), name) if context.encoded else _grey(pictures[row])
+        image = decode(images[row].tobytes(), name) if context.encoded else _grey(images[row])
     except Damaged as error:
         return Drop("damaged", True, str(error))
     batch = {key: np.asarray(value)[None] for key, value in labels.items()}

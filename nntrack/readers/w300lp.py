@@ -1,7 +1,7 @@
-"""300W-LP: 3837 photos, each with up to 17 pictures of the same face turned further; the four subsets, not mirrored.
+"""300W-LP: 3837 photos, each with up to 17 images of the same face turned further; the four subsets, not mirrored.
 
 Landmarks come from ``landmarks/<subset>/NAME_K_pts.mat`` (projections of the three-dimensional points). Where that file
-is absent the photo itself (K = 0) has those of its own .mat, whose outline is the visible one; the turned pictures have
+is absent the photo itself (K = 0) has those of its own .mat, whose outline is the visible one; the turned images have
 none, because their .mat repeats the photo's. With the Basel model beside the archive every sample has landmarks, and
 their depth.
 """
@@ -68,7 +68,7 @@ def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
 
 
 def _order(pair: _3ddfa.Pair | Drop) -> tuple[str, str, int]:
-    """Pictures of a photo by number; what has lost its other half comes last."""
+    """Images of a photo by number; what has lost its other half comes last."""
     if isinstance(pair, Drop):
         return "~", pair.message, 0
     subset, name = pair.key

@@ -1,7 +1,7 @@
 """YouTube Faces with facial keypoints (Kaggle): videos with 68 machine-made landmarks in three dimensions, no pose.
 
 The pose is that of a rigid, robust fit of the neutral head to the landmarks. Frames whose landmarks do not make a face,
-jump, or lie outside the picture are left out, and of the others every ``stride``-th is kept.
+jump, or lie outside the image are left out, and of the others every ``stride``-th is kept.
 """
 
 import errno
@@ -30,7 +30,7 @@ from nntrack.readers.members import SWOLLEN, Damaged, Member
 MAX_MISFIT = 0.30  # rms, from the neutral head
 MAX_CHANGE = 0.20  # rms, from the median shape of the video
 MAX_JUMP = 0.35  # rms, from the nearer of the two neighbouring frames
-MAX_OUTSIDE = 0.5  # of any landmark outside the picture
+MAX_OUTSIDE = 0.5  # of any landmark outside the image
 _STEM = "youtube_faces_with_keypoints_"
 _TABLE = Wanted(re.compile(rf"(?:.*/)?({_STEM}(?:full|large))\.(?i:csv)"), f"{_STEM}full.csv or {_STEM}large.csv")
 _VIDEO = Wanted(re.compile(r"(?:.*/)?([^/]+)\.(?i:npz)"), "<videoID>.npz")
@@ -100,7 +100,7 @@ def _read_video(options: Options, video: Video | Drop) -> list[Outcome]:
 def judge(landmarks: np.ndarray, size: tuple[int, int]) -> list[Drop | None]:
     """What is wrong with each frame of landmarks (n, 68, 3); None if nothing. size: (height, width), px.
 
-    Of several faults of a frame the first in this order is told: not finite, no face, outside, unlike, jump.
+    Of several faults of a frame the first in this order is given: not finite, no face, outside, unlike, jump.
     """
     faults: list[Drop | None] = [Drop("landmarks not finite", True)] * len(landmarks)
     known = np.flatnonzero((np.abs(landmarks) < BEYOND).all(axis=(1, 2)))  # (k,): rows of frames
@@ -144,7 +144,7 @@ def _label(
 
 
 class _Arrays:
-    """The arrays of one .npz; pictures are read row by row or frame by frame, never all at once."""
+    """The arrays of one .npz; images are read row by row or frame by frame, never all at once."""
 
     def __init__(self, stack: ExitStack, file: Member) -> None:
         self._stack = stack
@@ -156,7 +156,7 @@ class _Arrays:
         except Exception as error:  # zipfile raises nearly anything on a forged file
             _raise_if_io(error, self.name)
             raise Damaged(f"{self.name} is not a complete .npz file") from error
-        self._pictures, shape, self._fortran, dtype = self._open("colorImages")
+        self._images, shape, self._fortran, dtype = self._open("colorImages")
         if len(shape) != 4 or shape[2] != 3 or dtype != np.uint8 or 0 in shape:
             raise Damaged(f"{self.name}: colorImages is {dtype} {shape}, expected uint8 (height, width, 3, frames)")
         if shape[0] * shape[1] > LARGEST or math.prod(shape) > room:
@@ -165,7 +165,7 @@ class _Arrays:
         self.size = shape[:2]
 
     def landmarks(self) -> np.ndarray:
-        """(n, 68, 3): px of the pictures, corner-based, z away from the viewer."""
+        """(n, 68, 3): px of the images, corner-based, z away from the viewer."""
         stream, shape, fortran, dtype = self._open("landmarks3D")
         expected = (COUNT, 3, self._shape[3])
         if shape != expected or dtype.kind != "f":
@@ -174,24 +174,24 @@ class _Arrays:
         return np.moveaxis(values.reshape(shape, order="F" if fortran else "C"), 2, 0).astype(np.float64)
 
     def grey(self, frames: list[int]) -> np.ndarray:
-        """The pictures of some frames, ascending, (n, height, width) uint8."""
+        """The images of some frames, ascending, (n, height, width) uint8."""
         height, width, _, count = self._shape
-        pictures = np.empty((len(frames), height, width), np.uint8)
+        images = np.empty((len(frames), height, width), np.uint8)
         if not frames:
-            return pictures
+            return images
         if self._fortran:  # a frame lies together, its columns one after another
             wanted = {frame: i for i, frame in enumerate(frames)}
             for frame in range(frames[-1] + 1):
-                plane = np.frombuffer(self._take(self._pictures, 3 * width * height), np.uint8)
+                plane = np.frombuffer(self._take(self._images, 3 * width * height), np.uint8)
                 if frame in wanted:
                     colours = np.ascontiguousarray(plane.reshape(3, width, height).transpose(2, 1, 0))
-                    pictures[wanted[frame]] = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
-            return pictures
+                    images[wanted[frame]] = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
+            return images
         for y in range(height):  # a row lies together, of all frames
-            row = np.frombuffer(self._take(self._pictures, width * 3 * count), np.uint8).reshape(width, 3, count)
+            row = np.frombuffer(self._take(self._images, width * 3 * count), np.uint8).reshape(width, 3, count)
             colours = np.ascontiguousarray(row[:, :, frames].transpose(2, 0, 1))  # (n, width, 3)
-            pictures[:, y] = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
-        return pictures
+            images[:, y] = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY)
+        return images
 
     def _open(self, key: str) -> tuple[IO[bytes], tuple[int, ...], bool, np.dtype]:
         try:
@@ -217,6 +217,6 @@ class _Arrays:
 
 
 def _raise_if_io(error: Exception, name: str) -> None:
-    """Let an error of the system be told as that: the file need not be damaged for it."""
+    """Raise an error of the system as what it is: the file need not be damaged for it."""
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         raise OSError(error.errno, error.strerror, error.filename or name) from error

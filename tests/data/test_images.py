@@ -37,10 +37,10 @@ def test_warp_does_not_alias_fine_detail():
 
 
 def test_decoding_gives_grey_or_says_why_not():
-    picture = np.full((12, 9, 3), 77, np.uint8)
-    decoded = images.decode_grey(cv2.imencode(".png", picture)[1].tobytes())
+    image = np.full((12, 9, 3), 77, np.uint8)
+    decoded = images.decode_grey(cv2.imencode(".png", image)[1].tobytes())
     assert decoded.shape == (12, 9) and (decoded == 77).all()
-    for damaged in (b"", b"not a picture"):
+    for damaged in (b"", b"not a image"):
         with pytest.raises(ValueError):
             images.decode_grey(damaged)
 

@@ -63,11 +63,11 @@ class TestLabels:
 class TestPictures:
     @pytest.mark.parametrize("form", ["grey", "one channel", "colour", "PNG"])
     def test_every_storage_gives_the_same(self, form, tmp_path, rng):
-        pictures = rng.integers(0, 256, (6, 200, 200), dtype=np.uint8)
+        images = rng.integers(0, 256, (6, 200, 200), dtype=np.uint8)
         given = {
-            "grey": pictures,
-            "one channel": pictures[..., None],
-            "colour": np.repeat(pictures[..., None], 3, axis=-1),
+            "grey": images,
+            "one channel": images[..., None],
+            "colour": np.repeat(images[..., None], 3, axis=-1),
             "PNG": None,
         }[form]
         labels = archives.posed_faces(np.random.default_rng(1), 6)
@@ -76,9 +76,9 @@ class TestPictures:
             import cv2
 
             with h5py.File(path, "r+") as file:
-                for i, picture in enumerate(pictures):
-                    file["images"][i] = cv2.imencode(".png", picture)[1].ravel()
-        expected = archives.opentrack_h5(rng, tmp_path / "y.h5", 6, images=pictures, **labels)
+                for i, image in enumerate(images):
+                    file["images"][i] = cv2.imencode(".png", image)[1].ravel()
+        expected = archives.opentrack_h5(rng, tmp_path / "y.h5", 6, images=images, **labels)
         for one, other in zip(read(opentrack_h5, path)[0], read(opentrack_h5, expected)[0], strict=True):
             np.testing.assert_array_equal(one.image, other.image)
 
@@ -110,7 +110,7 @@ class TestDamage:
             (spoilt(coords=((2, 0), 1e4)), "contradict"),
             (spoilt(pt3d_68=(2, np.inf)), "not finite"),
             (spoilt(pt3d_68=(2, 0)), "contradict"),
-            (spoilt(images=(2, np.frombuffer(b"no picture", np.uint8))), "cannot be decoded"),
+            (spoilt(images=(2, np.frombuffer(b"no image", np.uint8))), "cannot be decoded"),
             (spoilt(images=(2, np.zeros(0, np.uint8))), "image is empty"),
             (spoilt(images=(2, np.frombuffer(archives.png(np.random.default_rng(0))[:-50], np.uint8))), "cut short"),
             (
@@ -142,7 +142,7 @@ class TestDamage:
             ({"quats": np.full((4, 4), b"x")}, r"quats is .S1 \(4, 4\), expected numbers"),
             ({"pt3d_68": np.ones((4, 68, 2))}, "pt3d_68 is float64"),
             ({"images": np.ones((4, 20, 20))}, r"images is float64 \(4, 20, 20\); expected encoded"),
-            ({"images": np.ones((4, 20), np.uint8)}, "expected encoded pictures"),
+            ({"images": np.ones((4, 20), np.uint8)}, "expected encoded images"),
             ({"images": np.uint8(3)}, "expected"),
             ({"images": np.array([b"a.jpg"] * 4)}, "names of files are not followed"),
             ({"sequence_starts": np.array([0, 3])}, "sequence_starts does not rise from 0 to .* 4"),
