@@ -178,6 +178,7 @@ def localizer_view(settings: Augment, image: np.ndarray, labels: Labels, rng: np
     visible = inside >= tasks.VISIBLE * (high - low).prod()
     labels["has_face"] = labels["has_face"] & (visible | (labels["face"] == 0))
     labels["has_bbox"] = labels["has_bbox"] & visible
+    labels["bbox"] = labels["bbox"].clip(-1, 1)
     return labels | {"image": torch.from_numpy(image)[None] / 255 - contract.PREPROCESSING.offset}
 
 

@@ -17,7 +17,7 @@ def archive(tmp_path_factory):
     path = tmp_path_factory.mktemp("archives") / "AFLW2000-3D.zip"
     with ZipWriter(path) as writer:
         for number in range(3):
-            for name, data in aflw2000.render(5, number)[0]:
+            for name, data in aflw2000.render(5, number, heads={"anny": 1.0})[0]:
                 writer.add(name, data)
     return path
 
