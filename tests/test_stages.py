@@ -201,7 +201,9 @@ def test_the_program_lists_its_commands_and_its_version(monkeypatch, capsys):
 
 
 def test_a_shell_completes_its_commands(tmp_path):
-    home = os.environ | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    # typer then takes the shell from the command line: tests may run where none can be detected
+    undetected = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    home = os.environ | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)} | undetected
     program = [sys.executable, "-c", "import sys; sys.argv[0] = 'nntrack'; from nntrack.cli import main; main()"]
     subprocess.run([*program, "--install-completion", "bash"], env=home, check=True, capture_output=True)
     assert "_NNTRACK_COMPLETE=complete_bash" in (tmp_path / ".bash_completions/nntrack.sh").read_text()

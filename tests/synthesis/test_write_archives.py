@@ -11,6 +11,7 @@ from nntrack.data.datasets import DATASETS
 from nntrack.data.hdf5 import Stored
 from nntrack.readers import conversion
 from nntrack.readers._format import Options
+from nntrack.readers.widerface import WITHOUT
 from nntrack.synthesis import write_archives
 from nntrack.synthesis.archives import aflw2000
 
@@ -72,7 +73,7 @@ def test_labels_of_a_face_fit_together(converted):
     dataset, stored, _ = converted
     if dataset == "widerface":
         faces = stored.labels["face"] == 1
-        assert faces.sum() == len(stored) / 2
+        assert faces.sum() == len(stored) / (1 + WITHOUT)
         box = stored.labels["bbox"][faces]
         assert (box[:, :2] >= -1).all() and (box[:, 2:] <= [289, 225]).all()
         return
