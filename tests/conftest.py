@@ -3,8 +3,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-# Tests run side by side, one per core. Threads that wait for each other where others compute too are many times slower
-# than one; what is about threads asks for them itself. Before NumPy and torch are loaded, and children inherit it.
+# Tests run side by side, one process per core, where several threads per process would be many times slower. Tests of
+# threads set their own number. This must come before NumPy and torch are loaded; child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -14,21 +14,21 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 
-settings.register_profile("side by side", deadline=None)  # other tests may take the time
+settings.register_profile("side by side", deadline=None)  # other tests may take up the cores
 settings.load_profile("side by side")
 
 
-LONGEST = ["test_remotes.py", "test_pipeline.py", "test_distributed.py"]  # to run their slow tests
+LONGEST = ["test_remotes.py", "test_pipeline.py", "test_distributed.py"]  # files whose slow tests take longest
 
 
 def pytest_configure() -> None:
-    """Hear interruptions: tests that a shell starts in the background, and all that they start, would hear none."""
+    """Restore SIGINT, which shells make programs in the background ignore, and their child processes too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests come first, the longest before others, so that no process is left alone with one at the end."""
+    """Put slow tests first, the longest before others, so that no process is left alone with one at the end."""
 
     def place(item: pytest.Item) -> int:
         if item.get_closest_marker("slow") is None:
@@ -45,7 +45,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real samples and reference models kept beside a checkout, never in it."""
+    """The folder of real samples and reference models beside a checkout; they are never in it."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip("needs the folder of real samples beside the checkout")
@@ -54,7 +54,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[str, Callable[[Path], None]], Path]:
-    """``once(name, make)``: a folder filled by ``make(folder)``, once for all processes of tests. Leave it as it is."""
+    """``once(name, make)``: a folder filled by ``make(folder)``, once for all test processes. Read-only."""
     own = tmp_path_factory.getbasetemp()
     common = own if worker_id == "master" else own.parent
 
@@ -71,7 +71,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[
 
 @pytest.fixture(scope="session")
 def made(once):
-    """A tiny checkout in which all was made, undisturbed. Leave it as it is, and copy it to run DVC in it."""
+    """A tiny checkout after a complete `dvc repro`. Copy it to run DVC in it."""
     from tests.pipeline import Checkout, tiny
 
     return Checkout(once("undisturbed", lambda path: tiny(path).dvc("repro")))

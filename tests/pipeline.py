@@ -52,12 +52,12 @@ class Checkout:
         self.run("git", *NAME, "commit", "-q", "-m", message)
 
     def copy(self, path: Path) -> "Checkout":
-        """The same folder again, all that was made and DVC's cache included."""
+        """A copy of the folder, with all outputs and DVC's cache."""
         shutil.copytree(self.path, path, symlinks=True)
         return Checkout(path)
 
     def clone(self, path: Path) -> "Checkout":
-        """What another person gets: the commits, none of DVC's cache."""
+        """A clone, as another person gets it: without DVC's cache."""
         self.run("git", "clone", "-q", ".", str(path))
         return Checkout(path)
 
@@ -86,7 +86,7 @@ def tiny(path: Path) -> Checkout:
 
 
 def own_archives(made: Checkout, path: Path) -> Checkout:
-    """As ``made``, with the archives that its pipeline drew in the place of a user's own, everything committed."""
+    """A copy of ``made`` with its rendered archives as a user's own, everything run and committed."""
     found = made.copy(path)
     for name in ARCHIVES.values():
         shutil.move(path / "data" / "synthetic" / name, path / "data" / "real" / name)

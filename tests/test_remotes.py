@@ -158,7 +158,7 @@ def test_who_has_no_archive_trains_with_another_rate_and_sees_the_difference(sha
     assert stages_of(other.dvc("repro", "--allow-missing", "--pull", "stability")) == [MARK, "stability"]
     other.run("git", "checkout", "-q", ".")
     printed = other.dvc("exp", "run", "-S", "lr=0.001", "evaluate")
-    assert stages_of(printed) == [MARK, "train_pose", "export", "evaluate"]
+    assert "train_pose" in stages_of(printed) and not re.search("Running stage 'convert", printed)
     assert "average" in other.dvc("metrics", "diff")
     assert "0.003" in other.dvc("params", "diff") and "0.001" in other.dvc("params", "diff")
 
