@@ -165,9 +165,8 @@ def test_who_has_no_archive_trains_with_another_rate_and_sees_the_difference(sha
 
 def test_networks_are_got_from_a_published_repository(owner, tmp_path):
     owner.dvc("remote", "add", "-d", "published", str(tmp_path / "remote"))
-    for net in ("pose", "localizer"):
-        owner.run("git", *NAME, "tag", "-a", f"head-{net}@v1.0.0", "-m", "first")
     owner.commit("where the networks are")
+    owner.run("git", *NAME, "tag", "-a", "head-localizer@v1.0.0", "-m", "first")
     (tmp_path / "reader").mkdir()
     reader = Checkout(tmp_path / "reader")
     url = str(owner.clone(tmp_path / "published").path)
