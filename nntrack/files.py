@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors of writing alone; most of them name no file
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors of writing alone; most of them name no file
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # of every member: the day of writing would change the bytes
 
 
@@ -108,7 +108,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.replace(partial, path)
     except OSError as error:
         elsewhere = error.filename is not None and path.parent.resolve() not in Path(error.filename).resolve().parents
-        if error.errno not in _FULL or elsewhere:
+        if error.errno not in FULL or elsewhere:
             raise
         raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
 

@@ -4,6 +4,7 @@ Any file in Opentrack's format will do, ours or not: what is measured here is wh
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ _OLDEST_VERSION = 2  # of the model: older ones state their quaternion in anothe
 _UNIT_TOLERANCE = 0.02  # of a quaternion's length; quantised nets of today's releases stay well within it
 
 
-class _Model:
+class _Model(ABC):
     """An ONNX file with one float32 input ``x`` of a static shape, and its session.
 
     path: the file. input_size: height, width. outputs: shapes by name.
@@ -74,9 +75,9 @@ class _Model:
             raise ValueError(f"{self.path} cannot be run by onnxruntime: {' '.join(str(error).split())}") from error
         return dict(zip(self.outputs, values, strict=True))
 
+    @abstractmethod
     def _check(self) -> None:
         """Raise ValueError if the client could not use the file as a net of this kind."""
-        raise NotImplementedError
 
     def _check_shapes(self, expected: Mapping[str, tuple[int, ...]], required: Sequence[str]) -> None:
         missing = [name for name in required if name not in self.outputs]

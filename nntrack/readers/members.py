@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, NamedTuple
 
+from nntrack.files import FULL
+
 _STORED, _DEFLATED, _BZIP2 = 0, 8, 12
 _METHODS = {9: "deflate64", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd", 99: "AES encryption"}
 _ENCRYPTED = -1
@@ -26,7 +28,6 @@ _SPOOLED = 1 << 24  # bytes of a member: a larger one is unpacked to a temporary
 SWOLLEN = 200  # times as large once unpacked: ten times what images and numbers reach, a fifth of what zeros do
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")  # has no place in a name, nor in an error's one line
 _TAIL = 22 + 0xFFFF  # bytes: the record that ends a zip, and the longest comment
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # What people have in the place of a zip: where its mark is, the mark, what to call it.
 _OTHERS = (
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
@@ -252,7 +253,7 @@ def _write(target: IO[bytes], block: bytes, size: int) -> None:
     try:
         target.write(block)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         hint = f"{error.strerror}, where {size} bytes are unpacked for a while: set TMPDIR to a folder with room"
         raise OSError(error.errno, hint, tempfile.gettempdir()) from error

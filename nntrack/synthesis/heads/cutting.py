@@ -99,6 +99,12 @@ def clothes() -> Mesh:
     return Mesh(points, grid_triangles(*x.shape).astype(np.int32), uv, np.full(len(points), Part.BODY))
 
 
+def vary_build(rng: np.random.Generator, points: np.ndarray, neck: np.ndarray) -> np.ndarray:
+    """Points (n, 3) with neck and shoulders of a random width and depth; ``neck`` as in `HeadModel`."""
+    build = np.clip(rng.normal(1.0, 0.1), 0.8, 1.25)
+    return points * (1 + (build - 1) * neck[:, None] * (1, 0, 1))
+
+
 def skull(rest: np.ndarray, surface_points: np.ndarray, hair_freedom: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """See `HeadModel.skull`, which has these arguments as its attributes."""
     chosen = (surface_points[:, 1] < -0.1) & (hair_freedom > 0.5)

@@ -75,8 +75,7 @@ class ParametricHead(NamedTuple):
         matrix, shift = _similarity(points[self.landmarks])
         points = points @ matrix.T + shift
         points = points * (1 + np.clip(rng.normal(size=3), -2, 2) * 0.02)
-        build = np.clip(rng.normal(1.0, 0.1), 0.8, 1.25)  # width and depth of neck and shoulders
-        points = points * (1 + (build - 1) * self.neck[:, None] * (1, 0, 1))
+        points = cutting.vary_build(rng, points, self.neck)
         points = points - points[self.landmarks[list(landmarks.EYE_CORNERS)]].mean(axis=0)
         return self._move_back(points, self.mesh.points, _REST_RMS)
 

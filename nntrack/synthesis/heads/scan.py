@@ -52,8 +52,7 @@ class ScannedHead(NamedTuple):
         own, neutral = (p[self.landmarks] - p[self.landmarks].mean(axis=0) for p in (points, self.mesh.points))
         points = points * (np.sum(neutral * neutral) / np.sum(own * neutral))
         points = points * (1 + np.clip(rng.normal(size=3), -2, 2) * 0.03)
-        build = np.clip(rng.normal(1.0, 0.1), 0.8, 1.25)  # width and depth of neck and shoulders
-        points = points * (1 + (build - 1) * self.neck[:, None] * (1, 0, 1))
+        points = cutting.vary_build(rng, points, self.neck)
         return points - points[self.landmarks[list(landmarks.EYE_CORNERS)]].mean(axis=0)
 
     def sample_expression(self, rng: np.random.Generator) -> np.ndarray:
