@@ -31,12 +31,18 @@ POSE_OUTPUTS = {
     "rotaxis_scales_tril": (1, 3, 3),  # lower factor: covariance of the rotation vector, applied on the right
     "pos_size_scales_tril": (1, 3, 3),  # lower factor: covariance of pos_size
 }
+POSE_REQUIRED = ("pos_size", "quat", "box")  # the client shows nonsense without; without the factors it does not filter
+UNIT_TOLERANCE = 1e-3  # of a quaternion's length: float32 stays below 1e-6, float16 below this
 
-# Runtimes in the field: onnxruntime 1.16.3 refuses opset > 19 and IR > 9; these two load everywhere.
+# The oldest runtime in the field, onnxruntime 1.16.3, refuses newer ones than these.
+NEWEST_OPSET = 19
+NEWEST_IR_VERSION = 9
+# What is exported, which loads everywhere.
 OPSET = 13
 MAX_IR_VERSION = 7
 # ModelProto.model_version: the client reads values <= 0 or > 4 as 1, which flips the quaternion's frame.
 MODEL_VERSION = 4
+OLDEST_MODEL_VERSION = 2
 
 
 class LiveLoop(NamedTuple):

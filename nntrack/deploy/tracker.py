@@ -11,7 +11,6 @@ difference: nothing bounds the client's window, which a net can make grow until 
 nothing, which ends the client. This tracker drops such a window and looks for the face again; see `State`.
 """
 
-import math
 import os
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +21,7 @@ import numpy as np
 from nntrack.contract import LIVE_LOOP, LOCALIZER_THRESHOLD, WORLD_POSE
 from nntrack.deploy import deadzone, preprocess
 from nntrack.deploy.runtime import LocalizerModel, PoseModel
+from nntrack.deploy.window import iou, look, relative_width
 from nntrack.deploy.world_pose import WorldPose, angles, to_world
 
 LOCALIZER, POSE_NET = "head-localizer.onnx", "head-pose.onnx"  # in the client's folder of models, and in ours
@@ -131,29 +131,26 @@ class Tracker:
         if self._window is None:
             self.state = State.SEARCHING
             return None
-        level = levels[self._level(levels, self._window)]
-        zoom, scale = len(level) / len(levels[-1]), len(levels[0]) / len(level)
-        square = preprocess.client_square(self._window * np.float32(zoom), level.shape)
-        if square.side <= 0:
+        seen = look(self.pose_net, levels, self._window)
+        if seen is None:
             self._drop(State.SHRANK)
             return None
-        raw = self.pose_net.run_square(level, square)
-        self._window = (_next_window(raw["box"][0], square) / zoom).astype(np.float32)
-        window = float(self._window[2:].max()) / levels[-1].shape[1]
-        if window > LARGEST_WINDOW:
+        self._window = seen.window
+        width = relative_width(seen.window, levels)
+        if width > LARGEST_WINDOW:
             self._drop(State.GREW)
             return None
         self.state = State.TRACKING
-        seen = self.pose_net.to_image(raw, square)
-        world = self._world(seen, level.shape)
-        half = square.side / 2
-        roi = np.array([square.x - half, square.y - half, square.x + half, square.y + half], np.float32)
-        return _head_pose(world, seen, roi, scale, np.array([*corner, 0], np.float32), window, relocated)
+        level = levels[seen.level]
+        found = self.pose_net.to_image(seen.raw, seen.square)
+        world = self._world(found, level.shape)
+        scale, shift = len(levels[0]) / len(level), np.array([*corner, 0], np.float32)
+        return _head_pose(world, found, seen.square, scale, shift, width, relocated)
 
     def _localize(self, frame: np.ndarray) -> bool:
         """Look for the face in the smallest frame if need be. Returns whether it has moved the window of another."""
         if self._found is not None and self._window is not None:
-            if _iou(self._found, self._window) >= LIVE_LOOP.same_face:
+            if iou(self._found, self._window) >= LIVE_LOOP.same_face:
                 return False
         found = self.localizer.predict([frame])
         x0, y0, x1, y1 = found["bbox"][0]
@@ -162,17 +159,10 @@ class Tracker:
             self._found = None  # the pose net is trusted with the window, if there is one
             return False
         self._found = box
-        if self._window is not None and _iou(box, self._window) >= LIVE_LOOP.same_face:
+        if self._window is not None and iou(box, self._window) >= LIVE_LOOP.same_face:
             return False
         relocated, self._window = self._window is not None, box
         return relocated
-
-    def _level(self, levels: list[np.ndarray], window: np.ndarray) -> int:
-        """The number of the frame in which a window has about as many pixels as the net's input."""
-        width = len(levels[0]) / len(levels[-1]) * float(window[2])
-        if not 0 < width < math.inf:
-            return 0
-        return min(max(math.floor(math.log2(width / self.pose_net.input_size[1])), 0), len(levels) - 1)
 
     def _world(self, seen: dict[str, np.ndarray], shape: tuple[int, ...]) -> WorldPose:
         """The head in space, filtered."""
@@ -196,7 +186,7 @@ class Tracker:
 def _head_pose(
     world: WorldPose,
     seen: dict[str, np.ndarray],
-    roi: np.ndarray,
+    square: preprocess.Square,
     scale: float,
     corner: np.ndarray,
     window: float,
@@ -206,6 +196,7 @@ def _head_pose(
     yaw, pitch, roll = angles(world.quat)
     x, y, z = world.position / 10  # cm
     factor = seen.get("pos_size_scales_tril")
+    centre, half = np.array([square.x, square.y] * 2), square.side / 2 * np.array([-1, -1, 1, 1])
     return HeadPose(
         *(yaw, pitch, roll, np.array([x, -y, z])),
         quat=seen["quat"][0],
@@ -214,22 +205,7 @@ def _head_pose(
         landmarks=seen["landmarks"][0] * scale + corner if "landmarks" in seen else None,
         rotation_tril=seen["rotaxis_scales_tril"][0] if factor is not None else None,
         pos_size_tril=factor[0] * scale if factor is not None else None,
-        roi=roi * scale + np.tile(corner[:2], 2),
+        roi=(centre + half) * scale + np.tile(corner[:2], 2),
         window=window,
         relocated=relocated,
     )
-
-
-def _next_window(box: np.ndarray, square: preprocess.Square) -> np.ndarray:
-    """The pose net's box (4,) in patch units as x, y, width, height in px, in single precision as in the client."""
-    half = np.float32(square.side / 2)
-    corner = np.array([square.x, square.y], np.float32) + half * box[:2]
-    return np.concatenate([corner, half * (box[2:] - box[:2])])
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two rectangles x, y, width, height; 0 if both are empty."""
-    sides = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
-    shared = float(sides[0] * sides[1]) if (sides > 0).all() else 0.0
-    union = float(a[2] * a[3] + b[2] * b[3]) - shared
-    return shared / union if union else 0.0

@@ -119,7 +119,7 @@ def test_the_localizers_box_is_in_pixels_of_the_frame(tmp_path):
 
 def test_the_kind_of_net_is_known_by_its_outputs_and_the_file_opened_once(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(runtime, "_open_session", lambda *a, o=runtime._open_session: opened.append(a) or o(*a))
+    monkeypatch.setattr(runtime, "open_session", lambda *a, o=runtime.open_session: opened.append(a) or o(*a))
     assert isinstance(runtime.load(onnx_files.localizer(tmp_path / "l.onnx")), runtime.LocalizerModel)
     assert isinstance(runtime.load(onnx_files.pose(tmp_path / "p.onnx")), runtime.PoseModel)
     assert len(opened) == 2
