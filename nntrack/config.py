@@ -47,6 +47,7 @@ class Synthesize(_Section):
     frames: Count  # per clip
     widerface: Count  # photos
     biwi: Count  # frames
+    clip: Count  # frames of the test clip
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
