@@ -8,7 +8,7 @@ import typer
 
 from nntrack import __version__
 from nntrack.command_line import EPILOG, start
-from nntrack.commands import check, compare, evaluate, experiments, show, track, update_readme
+from nntrack.commands import check, compare, evaluate, experiments, renew_pretrained, show, track, update_readme
 
 COMMANDS = {
     "track": track,
@@ -18,6 +18,7 @@ COMMANDS = {
     "check": check,
     "experiments": experiments,
     "update-readme": update_readme,
+    "renew-pretrained": renew_pretrained,
 }
 
 

@@ -179,6 +179,13 @@ class Evaluate(_Section):
     stability: Stability
 
 
+# The parameters that weights depend on; those of `synthesize` too if the archives are rendered.
+_TRAINING = (
+    *("source", "seed", "threads", "lr", "precision", "devices", "nodes"),
+    *("convert", "split", "facemodel", "localizer", "pose"),
+)
+
+
 class Params(_Section):
     """All of ``params.yaml``."""
 
@@ -196,6 +203,13 @@ class Params(_Section):
     localizer: Localizer
     pose: Pose
     evaluate: Evaluate
+
+    @property
+    def training_digest(self) -> str:
+        """A hash of all parameters that the weights depend on; it is stored in the ONNX files."""
+        sections = (*_TRAINING, *(["synthesize"] if self.source == "synthetic" else []))
+        values = self.model_dump(mode="json")
+        return digest({name: values[name] for name in sections})
 
 
 def load(path: str | os.PathLike[str] = "params.yaml") -> Params:

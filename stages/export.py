@@ -7,13 +7,6 @@ import typer
 
 from nntrack.command_line import run
 
-# The parameters that weights depend on; their digest is stored in the files.
-SECTIONS = (
-    *("source", "seed", "threads", "lr", "precision", "devices", "nodes"),
-    *("convert", "split", "facemodel", "localizer", "pose"),
-)
-RENDERED = ("synthesize",)  # and those of rendered archives
-
 
 def main(
     pose: Annotated[Path, typer.Argument(help="checkpoint of the pose net")],
@@ -36,12 +29,12 @@ def main(
     onnx = {net: folder / f"head-{net}.onnx" for net in ("pose", "localizer")}
     check_outputs(*onnx.values(), metrics, inputs=[pose, localizer, datasets])
     params = config.load()
-    values = params.model_dump(mode="json")
-    sections = SECTIONS + (RENDERED if params.source == "synthetic" else ())
-    digest = config.digest({name: values[name] for name in sections})
     posed = [name for name, share in params.pose.sampling.items() if share]
+    posed += ["widerface"] if params.pose.no_face else []
     facts = {
-        kind: export.provenance({name: hdf5.read_attributes(datasets / f"{name}.h5") for name in names}, digest)
+        kind: export.provenance(
+            {name: hdf5.read_attributes(datasets / f"{name}.h5") for name in names}, params.training_digest
+        )
         for kind, names in (("pose", posed), ("localizer", ["widerface"]))
     }
     figures = {

@@ -19,9 +19,10 @@ def main(
     source: Annotated[list[str], typer.Argument(help="a video, the number of a camera, or pictures")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="video, or picture, with what was found")] = None,
     csv: Annotated[Path | None, typer.Option(help="table of the poses, a row per frame")] = None,
-    models: Annotated[Path, typer.Option(help="folder of head-localizer.onnx and head-pose.onnx")] = Path(
-        "models/onnx"
-    ),
+    models: Annotated[
+        Path | None,
+        typer.Option(help="folder of head-localizer.onnx and head-pose.onnx; models/onnx, or those of the package"),
+    ] = None,
     fov: Annotated[float, typer.Option(help="diagonal field of view of the camera, degrees")] = 56.0,
     opentrack: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="send the poses to Opentrack's input 'UDP over network'")
@@ -35,12 +36,12 @@ def main(
 
     Example: nntrack track video.mp4 --out tracked.mp4 --csv poses.csv
     """
-    from nntrack.deploy import frames, tracker
+    from nntrack.deploy import frames, pretrained, tracker
     from nntrack.deploy.opentrack_udp import OpentrackSender
     from nntrack.files import check_outputs
     from nntrack.reporting import tracking
 
-    files = [models / tracker.LOCALIZER, models / tracker.POSE_NET]
+    files = pretrained.find(models)
     check_outputs(out, csv, inputs=[*files, *source])
     follow = tracker.Tracker(*files, fov=fov, smooth=smooth)
     stream = frames.open_source(source)

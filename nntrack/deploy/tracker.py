@@ -14,18 +14,15 @@ nothing, which ends the client. This tracker drops such a window and looks for t
 import os
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 
 from nntrack.contract import LIVE_LOOP, LOCALIZER_THRESHOLD, WORLD_POSE
-from nntrack.deploy import deadzone, preprocess
+from nntrack.deploy import deadzone, preprocess, pretrained
 from nntrack.deploy.runtime import LocalizerModel, PoseModel
 from nntrack.deploy.window import iou, look, relative_width
 from nntrack.deploy.world_pose import WorldPose, angles, to_world
 
-LOCALIZER, POSE_NET = "head-localizer.onnx", "head-pose.onnx"  # in the client's folder of models, and in ours
-MODELS = Path("models/onnx")
 LARGEST_WINDOW = 4.0  # frame widths
 
 
@@ -83,8 +80,8 @@ class Tracker:
     """Follows one head from frame to frame. state: what became of the last frame.
 
     Args:
-        localizer: ONNX file, or loaded.
-        pose_net: ONNX file, or loaded.
+        localizer: ONNX file, or loaded; if not given, that of the last run, or of the package (`pretrained.find`).
+        pose_net: likewise.
         fov: diagonal field of view of the camera, degrees.
         smooth: whether the client's dead-zone filter smooths angles and position; it does if the net states its
             uncertainty.
@@ -95,14 +92,16 @@ class Tracker:
 
     def __init__(
         self,
-        localizer: str | os.PathLike[str] | LocalizerModel = MODELS / LOCALIZER,
-        pose_net: str | os.PathLike[str] | PoseModel = MODELS / POSE_NET,
+        localizer: str | os.PathLike[str] | LocalizerModel | None = None,
+        pose_net: str | os.PathLike[str] | PoseModel | None = None,
         *,
         fov: float = WORLD_POSE.fov,
         smooth: bool = True,
     ) -> None:
         if not 0 < fov < 180:
             raise ValueError(f"a camera's field of view is between 0 and 180 degrees, not {fov:g}")
+        files = pretrained.find()
+        localizer, pose_net = localizer or files[0], pose_net or files[1]
         self.localizer = localizer if isinstance(localizer, LocalizerModel) else LocalizerModel(localizer)
         self.pose_net = pose_net if isinstance(pose_net, PoseModel) else PoseModel(pose_net)
         self.fov, self.smooth = fov, smooth

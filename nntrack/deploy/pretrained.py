@@ -1,0 +1,82 @@
+"""The networks that come with the package: trained on rendered heads alone, for whoever has not trained any yet.
+
+In ``nntrack/pretrained/`` lie the two ONNX files, their model card, the parameters that they were trained with, and
+``record.json``: commit (str), files (sha256 by name), metrics (the files of ``metrics/`` that DVC prints, by name).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import nntrack
+from nntrack import config
+from nntrack.deploy import runtime
+from nntrack.files import replacing, write_json
+
+LOCALIZER, POSE_NET = "head-localizer.onnx", "head-pose.onnx"  # in the client's folder of models, and in ours
+MODELS = Path("models/onnx")  # of the last run
+FOLDER = Path(nntrack.__file__).parent / "pretrained"
+CARD, PARAMS, RECORD = "model_card.md", "params.yaml", "record.json"
+METRICS = ("aflw2k", "localizer")
+LARGEST = 6 << 20  # bytes of both networks together
+
+
+def find(models: str | os.PathLike[str] | None = None) -> tuple[Path, Path]:
+    """The files of localizer and pose net: in ``models`` if given, else of the last run if it is there, else ours."""
+    if models is None:
+        models = MODELS if all((MODELS / name).exists() for name in (LOCALIZER, POSE_NET)) else FOLDER
+    return Path(models) / LOCALIZER, Path(models) / POSE_NET
+
+
+def renew(project: Path = Path(), folder: Path = FOLDER) -> dict[str, Any]:
+    """Put the networks of the last ``dvc repro`` in ``project`` into the package; returns the record.
+
+    Raises ValueError if they were not trained on rendered archives alone, with other parameters than those of
+    ``params.yaml`` or by code that is not committed, or are too large; FileNotFoundError if something is missing.
+    """
+    onnx = [project / MODELS / name for name in (LOCALIZER, POSE_NET)]
+    sources = [*onnx, project / "reports" / CARD, project / PARAMS]
+    params = config.load(project / PARAMS)
+    for path in onnx:
+        facts = runtime.load(path).metadata
+        if facts.get("source") != "synthetic":
+            raise ValueError(f"{path} was trained on {facts.get('source')} data: only rendered heads are free of terms")
+        if facts.get("params") != params.training_digest:
+            raise ValueError(f"{path} was trained with other parameters than {project / PARAMS} has: run `dvc repro`")
+    if sum(path.stat().st_size for path in onnx) > LARGEST:
+        raise ValueError(f"the networks have more than {LARGEST} bytes, too many for the package")
+    record = {
+        "commit": _commit(project),
+        "files": {path.name: digest(path) for path in sources},
+        "metrics": {name: json.loads((project / f"metrics/{name}.json").read_text()) for name in METRICS},
+    }
+    folder.mkdir(exist_ok=True)
+    for path in sources:
+        with replacing(folder / path.name) as partial:
+            shutil.copyfile(path, partial)
+    write_json(folder / RECORD, record)
+    return record
+
+
+def digest(path: Path) -> str:
+    """The file's sha256 in hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _commit(project: Path) -> str:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=project, capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"git {words[0]}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    if changed := git("status", "--porcelain", "--", "nntrack", "stages", "dvc.yaml", f":!nntrack/{FOLDER.name}"):
+        raise ValueError(
+            f"the code is not committed ({changed.split()[-1]}), so nobody could make these networks again"
+        )
+    return git("rev-parse", "HEAD")
