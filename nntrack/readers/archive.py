@@ -57,8 +57,10 @@ def find(archive: Path, *kinds: Wanted) -> list[dict[tuple[str, ...], Member]]:
 
 def locate(archive: Path) -> Path:
     """The archive, or if it is absent the same in its other form beside it: folder X for X.zip, X.zip for folder X."""
-    other = archive.with_suffix("") if archive.suffix.lower() == ".zip" else archive.with_name(f"{archive.name}.zip")
-    return other if not archive.exists() and other.exists() else archive
+    if archive.exists():
+        return archive
+    other = archive.with_suffix("") if archive.suffix.lower() == ".zip" else archive.parent / f"{archive.name}.zip"
+    return other if other.exists() else archive
 
 
 def folder_files(folder: Path) -> list[Path]:

@@ -35,8 +35,16 @@ def is_synthesized(archive: Path) -> bool:
     """
     if archive.absolute().parent.resolve() != SYNTHETIC.resolve() or not archive.exists():
         return False
+    return is_marked(archive)
+
+
+def is_marked(archive: Path) -> bool:
+    """Whether the mark beside an archive is there and says what the archive says now."""
     path = mark_path(archive)
-    return path.exists() and path.read_text(encoding="utf-8") == _content(archive)
+    try:
+        return path.exists() and path.read_text(encoding="utf-8") == _content(archive)
+    except ValueError:  # no archive, or not a whole one
+        return False
 
 
 def fingerprint(path: str | os.PathLike[str]) -> dict[str, str | int]:
