@@ -26,8 +26,8 @@ def main(
     from nntrack.readers._format import Options
 
     conversion.find_reader(dataset)
-    companion = archive.parent / (DATASETS[dataset].companion or archive.name)
-    check_outputs(out, inputs=[archive, archives.locate(archive), companion])
+    beside = archives.companion(archive, DATASETS[dataset].companion or archive.name)
+    check_outputs(out, inputs=[archive, archives.locate(archive), beside])
     params = config.load()
     section = params.convert.dataset(dataset)
     options = Options(

@@ -40,6 +40,7 @@ def test_a_file_never_replaces_a_folder_nor_a_folder_a_file(tmp_path):
 # so that a complaint about the output shows that they were not read first.
 FILES = [
     ("stages.convert", "aflw2k faces OUT", "faces"),
+    ("stages.convert", "biwi BIWI.zip OUT", "biwi_boxes.csv"),
     ("stages.split", "hdf5 OUT", "hdf5/widerface.h5"),
     ("stages.facemodel", "hdf5 split OUT", "split"),
     ("stages.facemodel", "hdf5 split OUT --raw faces.png", "faces.png/bfm_noneck_v3.pkl"),

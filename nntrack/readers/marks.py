@@ -9,7 +9,7 @@ from typing import Any
 from nntrack.data.datasets import in_pipeline
 from nntrack.data.hdf5_files import is_hdf5
 from nntrack.files import write_text
-from nntrack.readers.archive import folder_files, locate
+from nntrack.readers.archive import companion, folder_files, locate
 from nntrack.readers.members import list_zip
 
 SYNTHETIC = Path("data", "synthetic")  # where the pipeline puts the archives that it renders
@@ -102,9 +102,9 @@ def describe(outcome: Mapping[str, str]) -> str:
 def _content(archive: Path) -> str:
     found = fingerprint(locate(archive))
     lines = [f"archive: {archive.name}", *(f"{key}: {value}" for key, value in found.items())]
-    companion = archive.parent / _COMPANIONS.get(archive.name, "")
-    if companion.is_file():
-        lines.append(f"{companion.name}: {_digest(companion)}")
+    beside = companion(archive, _COMPANIONS.get(archive.name, ""))
+    if beside.is_file():
+        lines.append(f"{beside.name}: {_digest(beside)}")
     return "\n".join(lines) + "\n"
 
 
