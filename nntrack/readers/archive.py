@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from nntrack.readers.members import Member, clean_name, is_hidden, list_zip
 
-
 _PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")  # inside an archive they are left as they are
 
 
