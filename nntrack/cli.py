@@ -8,12 +8,14 @@ import typer
 
 from nntrack import __version__
 from nntrack.command_line import EPILOG, start
-from nntrack.commands import compare, evaluate, experiments, show, update_readme
+from nntrack.commands import check, compare, evaluate, experiments, show, track, update_readme
 
 COMMANDS = {
+    "track": track,
     "show": show,
     "evaluate": evaluate,
     "compare": compare,
+    "check": check,
     "experiments": experiments,
     "update-readme": update_readme,
 }
@@ -21,7 +23,7 @@ COMMANDS = {
 
 def main() -> None:
     """Run the sub-command that the command line names; without one, list them."""
-    app = typer.Typer(help="Look at datasets, measure and compare head tracking networks. Training: `dvc repro`.")
+    app = typer.Typer(help="Track heads, look at datasets, measure, check and compare networks. Training: `dvc repro`.")
     app.callback(epilog=EPILOG)(_options)
     for name, module in COMMANDS.items():
         app.command(name, epilog=EPILOG)(module.main)

@@ -47,6 +47,7 @@ class Synthesize(_Section):
     frames: Count  # per clip
     widerface: Count  # photos
     biwi: Count  # frames
+    clip: Count  # frames of the test clip
 
     @model_validator(mode="after")
     def _check_heads(self) -> Self:
@@ -152,7 +153,8 @@ class Pose(Schedule):
     backbone: str
     width: Positive
     rotation: Literal["quat", "rot6d"]
-    sampling: dict[str, Weight]  # dataset: fraction of a batch
+    sampling: dict[str, Weight]  # dataset: fraction of the faces in a batch
+    no_face: Annotated[float, Field(ge=0, lt=1)]  # fraction of a batch that shows no face
     augment: Augment
 
     @model_validator(mode="after")

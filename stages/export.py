@@ -29,7 +29,7 @@ def main(
     """
     from nntrack import config
     from nntrack.data import hdf5
-    from nntrack.deploy import export
+    from nntrack.deploy import check, export
     from nntrack.files import check_outputs, write_json
     from nntrack.networks.weights import load_localizer, load_pose
 
@@ -48,6 +48,8 @@ def main(
         "pose": export.export_pose(load_pose(pose), onnx["pose"], facts["pose"]),
         "localizer": export.export_localizer(load_localizer(localizer), onnx["localizer"], facts["localizer"]),
     }
+    for path in onnx.values():
+        check.print_warnings(path)
     write_json(metrics, {"export": figures})
 
 

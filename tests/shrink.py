@@ -10,7 +10,16 @@ from ruamel.yaml import YAML
 
 TINY = {
     "threads": 1,
-    "synthesize": {"aflw2k": 12, "w300lp": 16, "views": 2, "clips": 6, "frames": 6, "widerface": 24, "biwi": 4},
+    "synthesize": {
+        "aflw2k": 12,
+        "w300lp": 16,
+        "views": 2,
+        "clips": 6,
+        "frames": 6,
+        "widerface": 24,
+        "biwi": 4,
+        "clip": 12,
+    },
     "localizer": {"steps": 6, "warmup_steps": 1, "batch_size": 4, "validate_every": 3},
     "pose": {"steps": 6, "warmup_steps": 1, "batch_size": 8, "validate_every": 3, "width": 0.25},
     "split": {"held_out": 0.25},

@@ -113,7 +113,7 @@ def test_folders_that_can_only_be_read(made, mount, tmp_path):
         mount(folder, "--bind", folder)
         mount(folder, "-o", "remount,ro,bind")
     told = failed(checkout, "stages.convert", "w300lp", *CONVERT)
-    assert told == f"error: [Errno 30] Read-only file system: '{CONVERT[1]}'"
+    assert told == f"error: {CONVERT[1]} cannot be written: {checkout.path / 'data/hdf5'} is read-only"
     assert "Read-only file system" in checkout.dvc("repro", "-f", "-s", "convert@w300lp", code=None)
     checkout.dvc("repro", "-f", "-s", "train_pose")  # which only reads there
     assert digests(checkout.path / "data") == before

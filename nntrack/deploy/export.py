@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
 from nntrack import contract
+from nntrack.deploy import pictures
+from nntrack.deploy.check import check_contract
 from nntrack.deploy.runtime import LocalizerModel, PoseModel
 from nntrack.deploy.simplify import simplify
 from nntrack.files import replacing
@@ -201,21 +202,23 @@ def _check(
 ) -> float:
     """The largest difference between the file's outputs and the graph's, rounded up to a power of ten.
 
-    Raises ValueError if it is too large, or if an output breaks the contract.
+    Raises ValueError if it is too large, or if the file breaks the contract.
     """
+    faults = [finding.fault for finding in check_contract(path) if finding.fault]
+    if faults:
+        raise ValueError(f"{kind}: {faults[0]}")
     model = (PoseModel if kind == "pose" else LocalizerModel)(path)
     if model.outputs != dict(outputs) or model.input_size != size:
         raise ValueError(
             f"{kind}: the file has {model.input_size} -> {model.outputs}, expected {size} -> {dict(outputs)}"
         )
     largest = 0.0
-    for image in _test_images(size):
+    for image in pictures.inputs(size):
         found = model.run(image)
         with torch.no_grad():
             expected = graph(torch.from_numpy(image)[None, None])
         for name, value in zip(outputs, expected, strict=True):
             largest = max(largest, _difference(f"{kind}: {name}", found[name], value.numpy()))
-        (_check_pose if kind == "pose" else _check_localizer)(found)
     return 10.0 ** math.ceil(math.log10(largest)) if largest else 0.0
 
 
@@ -232,42 +235,3 @@ def _difference(name: str, found: np.ndarray, expected: np.ndarray) -> float:
             f"{name} differs by {difference:.3g} between onnxruntime and torch, at most {limit:.3g} is allowed"
         )
     return difference
-
-
-def _check_pose(found: Mapping[str, np.ndarray]) -> None:
-    length = float(np.linalg.norm(found["quat"]))
-    if abs(length - 1) > 1e-5:
-        raise ValueError(f"pose: a quaternion has length {length:.6f}; the client expects 1 and never checks")
-    for name in ("rotaxis_scales_tril", "pos_size_scales_tril"):
-        above = float(np.abs(np.triu(found[name][0], 1)).max())
-        if above:
-            raise ValueError(f"pose: {name} has {above:.3g} above its diagonal; the client ends unless it is exactly 0")
-        if not np.all(np.diagonal(found[name][0]) > 0):
-            raise ValueError(f"pose: {name} has a diagonal that is not positive: {np.diagonal(found[name][0])}")
-    _check_box("pose", found["box"][0])
-    if not found["pos_size"][0, 2] > 0:
-        raise ValueError(f"pose: the head's size is {found['pos_size'][0, 2]:.3g}, expected more than 0")
-
-
-def _check_localizer(found: Mapping[str, np.ndarray]) -> None:
-    _check_box("localizer", found["logit_box"][0, 1:])
-
-
-def _check_box(kind: str, box: np.ndarray) -> None:
-    if not np.all(box[:2] < box[2:]):
-        raise ValueError(f"{kind}: a box is {box.round(4).tolist()}, expected x0 < x1 and y0 < y1")
-
-
-def _test_images(size: tuple[int, int]) -> list[np.ndarray]:
-    """Inputs (height, width) float32 of about -0.5..0.5: uniform ones, noise of several grains, and a bright disc."""
-    rng = np.random.default_rng(0)
-    height, width = size
-    images = [np.full(size, value, np.float32) for value in (-0.5, 0.0, 0.5)]
-    for cells in (2, 4, 8, 16, 32, 64):
-        coarse = rng.uniform(0, 255, (cells, cells)).astype(np.uint8)
-        images.append(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC) / np.float32(255) - 0.5)
-    images.append(rng.uniform(-0.5, 0.5, size).astype(np.float32))
-    disc = np.zeros(size, np.uint8)
-    cv2.circle(disc, (width // 2, height // 2), height // 3, 200, -1)
-    images.append(cv2.GaussianBlur(disc, (0, 0), 3) / np.float32(255) - 0.5)
-    return images

@@ -23,6 +23,11 @@ LENGTH_KNEE = 0.02  # patch units, likewise
 OUTLIERS = 0.01  # fraction of labels that the likelihoods take for outliers, which are uniform
 ROTATION_VOLUME = 4 / 3 * math.pi**4  # of the ball of rotation vectors
 POS_SIZE_VOLUME = 8.0  # positions in the patch times sizes up to the patch
+# What a pose net shall say where there is no face. The deviations are about those of a guess. The box shrinks, so that
+# a tracker's window does not grow without end, and by less than half, so that its side in whole px never becomes 0.
+NO_FACE_ROTATION = 0.7  # radians
+NO_FACE_POS_SIZE = 0.5  # patch units
+NO_FACE_BOX = (-0.8, -0.8, 0.8, 0.8)  # patch units, xyxy
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,13 @@ class Loss:
     """A row of a table of losses or of validation metrics.
 
     function: ``(prediction, target) -> (B,)``. labels: those it reads, all of which a sample must have.
-    late: whether its weight is ramped up late in training.
+    late: whether its weight is ramped up late in training. no_face: whether it is for images without a face, alone.
     """
 
     function: Callable[[Tensors, Tensors], torch.Tensor]
     labels: tuple[str, ...]
     late: bool = False
+    no_face: bool = False
 
 
 def rotation(prediction: Tensors, target: Tensors) -> torch.Tensor:
@@ -94,6 +100,21 @@ def nll_pos_size(prediction: Tensors, target: Tensors) -> torch.Tensor:
     return _negative_log_likelihood(offset, prediction["pos_size_scales_tril"], POS_SIZE_VOLUME)
 
 
+def nll_no_face(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Expected negative log-likelihood of errors of rotation, position and size, where there is no face.
+
+    The errors are normal, of the deviations `NO_FACE_ROTATION` and `NO_FACE_POS_SIZE` in every direction.
+    """
+    values = _expected_nll(prediction["rotaxis_scales_tril"], NO_FACE_ROTATION)
+    return values + _expected_nll(prediction["pos_size_scales_tril"], NO_FACE_POS_SIZE)
+
+
+def box_no_face(prediction: Tensors, target: Tensors) -> torch.Tensor:
+    """Smooth L1 loss of the edges from `NO_FACE_BOX`, where there is no face."""
+    box = prediction["box"]
+    return _distance(box, constant_like(box, NO_FACE_BOX).expand_as(box))
+
+
 def face(prediction: Tensors, target: Tensors) -> torch.Tensor:
     """Cross-entropy of face or no face."""
     return F.binary_cross_entropy_with_logits(prediction["logit"], target["face"], reduction="none")
@@ -124,6 +145,8 @@ POSE: dict[str, Loss] = {
     "shape": Loss(shape, ()),
     "nll_rotation": Loss(nll_rotation, ("quat",), late=True),
     "nll_pos_size": Loss(nll_pos_size, ("pos_size",), late=True),
+    "box_no_face": Loss(box_no_face, ("face",), no_face=True),
+    "nll_no_face": Loss(nll_no_face, ("face",), late=True, no_face=True),
 }
 POSE_METRICS = {"geodesic_degrees": Loss(geodesic_degrees, ("quat",))}  # computed in validation, never trained on
 LOCALIZER: dict[str, Loss] = {
@@ -153,6 +176,8 @@ def evaluate(
         counts = torch.ones_like(batch["index"], dtype=torch.bool)
         for field in row.labels:
             counts = counts & batch[f"has_{field}"]
+        if row.no_face:
+            counts = counts & (batch["face"] == 0)
         values = row.function(prediction, target)
         found[name] = (torch.where(counts, values, torch.zeros_like(values)), counts)
     return found
@@ -205,3 +230,13 @@ def _negative_log_likelihood(offset: torch.Tensor, tril: torch.Tensor, volume: f
     gauss = -0.5 * whitened.square().sum(dim=-1) - diagonal.log().sum(dim=-1) - 1.5 * math.log(2 * math.pi)
     uniform = torch.full_like(gauss, math.log(OUTLIERS / volume))
     return -torch.logaddexp(gauss + math.log1p(-OUTLIERS), uniform)
+
+
+def _expected_nll(tril: torch.Tensor, std: float) -> torch.Tensor:
+    """Mean of -log of the Gaussian density of factor ``tril`` over offsets of deviation ``std``, up to a constant.
+
+    The mean of the squared whitened offset is std^2 times the squared Frobenius norm of the factor's inverse.
+    """
+    inverse = torch.linalg.solve_triangular(tril, torch.eye(3, dtype=tril.dtype, device=tril.device), upper=False)
+    diagonal = torch.diagonal(tril, dim1=-2, dim2=-1)
+    return diagonal.log().sum(dim=-1) + 0.5 * std**2 * inverse.square().sum(dim=(1, 2))

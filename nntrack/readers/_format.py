@@ -1,4 +1,4 @@
-"""What readers share: options, the account of what was kept and dropped, .mat files, images, crops, checks of labels.
+"""What readers share: options, the account of what was kept and dropped, images, crops, checks of labels.
 
 A reader is a module with ``read(archive, options, tally) -> Iterator[Sample]``, named as its row of `datasets`.
 """
@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from PIL import JpegImagePlugin, PngImagePlugin
-from scipy.io import loadmat
 
 from nntrack.data.images import decode_grey, warp
 from nntrack.data.sample import MASKS, Sample, move_labels
@@ -114,33 +113,6 @@ def collect(work: Work, context: Any, tasks: Sequence[Any], options: Options, ta
 def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
     """Runs of ``size`` items."""
     return [items[i : i + size] for i in range(0, len(items), size)]
-
-
-def load_mat(data: bytes, name: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """The arrays named in ``shapes`` of a MATLAB file, as float64 (Exp_Para is uint8 in places); shapes without ones.
-
-    Raises `Damaged`, naming the member and the key, if one is missing, has another shape, or is not finite.
-    """
-    try:
-        content = loadmat(io.BytesIO(data), variable_names=list(shapes))
-    # SciPy raises nearly anything on a damaged file
-    except Exception as error:
-        raise Damaged(f"{name} cannot be read: {error}") from error
-    arrays = {}
-    for key, shape in shapes.items():
-        if key not in content:
-            raise Damaged(f"{name} lacks {key}")
-        found = content[key]
-        # MATLAB has no vectors: (7,) is (1, 7) or (7, 1) there
-        fits = isinstance(found, np.ndarray) and tuple(n for n in found.shape if n != 1) == shape
-        if not fits or found.dtype.kind not in "fiu":
-            kind = getattr(found, "dtype", type(found))
-            raise Damaged(f"{name}: {key} is {kind} {np.shape(found)}, expected {shape}")
-        with np.errstate(invalid="ignore"):  # a signalling NaN
-            arrays[key] = found.reshape(shape).astype(np.float64)
-        if not (np.abs(arrays[key]) < BEYOND).all():
-            raise Damaged(f"{name}: {key} holds a number that is not finite, or beyond reason")
-    return arrays
 
 
 def decode(data: bytes, name: str) -> np.ndarray:

@@ -14,7 +14,8 @@ import numpy as np
 from nntrack.data.sample import Sample
 from nntrack.geometry.boxes import face_box, square_around
 from nntrack.readers import _3ddfa
-from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, contradictions, decode, load_mat
+from nntrack.readers._format import Drop, Options, Outcome, Tally, chunks, collect, contradictions, decode
+from nntrack.readers._matlab import load_mat
 from nntrack.readers.archive import Wanted
 from nntrack.readers.members import Damaged
 

@@ -31,9 +31,9 @@ from nntrack.readers._format import (
     contradictions,
     cut,
     decode,
-    load_mat,
     project,
 )
+from nntrack.readers._matlab import load_mat
 from nntrack.readers.archive import Wanted
 
 _WEIGHTS = {"Shape_Para": basel.WEIGHTS[:1], "Exp_Para": basel.WEIGHTS[1:]}

@@ -59,5 +59,6 @@ def of_plots(source: str) -> dict[str, str]:
         **{f"reports/errors/{name}.csv": f"Errors{note}: {title}" for name, title in PROTOCOLS.items()},
         **{f"reports/pictures/{name}.jpg": title for name, title in PICTURES.items()},
         **{f"data/synthetic/sheets/{name}.jpg": f"Rendered in the layout of {t}" for name, t in DATASETS.items()},
+        "data/synthetic/sheets/clip.jpg": "Rendered clip of known poses",
         **LINES,
     }

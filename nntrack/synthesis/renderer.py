@@ -64,6 +64,7 @@ def render(
     light: Light | None = None,
     background: np.ndarray | None = None,
     lens: Lens | None = None,
+    occluded: float = 0.10,
 ) -> Rendering:
     """An image of one head, and its labels.
 
@@ -78,6 +79,7 @@ def render(
         light: None for a random one.
         background: (height, width) uint8, on which the head is rendered; None for a random one.
         lens: None for a camera at a random distance that looks at the head, wherever in the image that is.
+        occluded: probability that something hides a part of the face.
     """
     light = light or sample_light(rng)
     camera = cameras.sample_camera(rng, quat, centre, radius, lens)
@@ -89,7 +91,7 @@ def render(
     image, coverage = _render_person(person, skin, points, origin, light, camera, size)
     image = cameras.expose(rng, image, coverage, person.texture.tone)
     image = scene * (1 - coverage) + image * coverage
-    if rng.random() < 0.10:
+    if rng.random() < occluded:
         face = image
         image = add_occluder(rng, face, camera.centre, radius, person.texture.tone)
         coverage = np.maximum(coverage, (image != face).astype(np.float32))

@@ -16,7 +16,7 @@ from nntrack.data.datasets import DATASETS
 from nntrack.files import check_outputs, replacing
 from nntrack.readers import marks
 from nntrack.readers._parallel import ProgressBar, in_order, one_thread
-from nntrack.synthesis.archives import aflw2000, biwi, formats, w300lp, widerface, ytfaces
+from nntrack.synthesis.archives import aflw2000, biwi, clip, formats, w300lp, widerface, ytfaces
 from nntrack.synthesis.archives.formats import Members
 from nntrack.synthesis.heads.load import load
 
@@ -27,12 +27,20 @@ Render = Callable[[int, int], tuple[Members, np.ndarray]]  # (seed, number) to a
 
 
 class Plan(NamedTuple):
-    """One archive: the dataset it imitates, how a sample is rendered, how many, and how they are written."""
+    """One archive: its name, how a sample is rendered, how many, and how they are written.
 
-    dataset: str
+    name: of the dataset that it imitates, or "clip", which imitates none.
+    """
+
+    name: str
     render: Render
     samples: int
     write: Callable[[Path, Iterable[Members]], None]
+
+    @property
+    def path(self) -> str:
+        """The file or folder that is written, in the folder of all archives."""
+        return DATASETS[self.name].archive if self.name in DATASETS else self.name
 
 
 def plans(sizes: Synthesize) -> list[Plan]:
@@ -44,11 +52,12 @@ def plans(sizes: Synthesize) -> list[Plan]:
         Plan("ytfaces", partial(ytfaces.render, frames=sizes.frames, heads=heads), sizes.clips, ytfaces.write),
         Plan("widerface", partial(widerface.render, heads=heads), sizes.widerface, widerface.write),
         Plan("biwi", partial(biwi.render, heads=heads), sizes.biwi, biwi.write),
+        Plan("clip", partial(clip.render, frames=sizes.clip, heads=heads), sizes.clip, clip.write),
     ]
 
 
 def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None = None) -> None:
-    """Write the archives, their marks and contact sheets (``sheets/<dataset>.jpg``) into ``folder``.
+    """Write the archives, their marks and contact sheets (``sheets/<name>.jpg``) into ``folder``.
 
     Raises FileNotFoundError or ValueError if the head model cannot be read, ValueError if something else lies there.
 
@@ -58,8 +67,8 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
         seed: of all random numbers.
         workers: processes, None for one per core.
     """
-    archives = {folder / DATASETS[plan.dataset].archive: plan for plan in plans(sizes)}
-    sheets = {path: folder / "sheets" / f"{plan.dataset}.jpg" for path, plan in archives.items()}
+    archives = {folder / plan.path: plan for plan in plans(sizes)}
+    sheets = {path: folder / "sheets" / f"{plan.name}.jpg" for path, plan in archives.items()}
     for path, sheet_path in sheets.items():
         if path.exists() and not sheet_path.exists():
             raise ValueError(f"{path} was not written by this stage (there is no {sheet_path}): name another folder")
@@ -69,7 +78,7 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
                 " delete it if nobody needs it"
             )
     zips = [path for path in archives if path.suffix]
-    folders = {path: ("*.zip", "*.csv") for path in archives if not path.suffix}
+    folders = {path: ("*.zip", "*.csv", clip.VIDEO) for path in archives if not path.suffix}
     outputs = [*zips, *map(marks.mark_path, archives), *sheets.values()]
     check_outputs(*outputs, folders=folders, inputs=[sizes.facekit])
     with one_thread():  # as in workers that are not forked, which load the head again
@@ -87,12 +96,13 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
 
 
 def _rendered(plan: Plan, seed: int, workers: int | None, shown: list[np.ndarray]) -> Iterator[Members]:
-    """Members sample by sample; the first images are added to ``shown``."""
+    """Members sample by sample; some images, evenly spaced, are added to ``shown``."""
+    every = max(1, plan.samples // _SHEET_IMAGES)
     chunks = [range(plan.samples)[i : i + _CHUNK] for i in range(0, plan.samples, _CHUNK)]
-    with ProgressBar(total=plan.samples, desc=f"rendering {DATASETS[plan.dataset].archive}", mininterval=1.0) as bar:
+    with ProgressBar(total=plan.samples, desc=f"rendering {plan.path}", mininterval=1.0) as bar:
         for samples in in_order(_render_chunk, (plan.render, seed), chunks, workers):
             for members, image in samples:
-                if len(shown) < _SHEET_IMAGES:
+                if bar.n % every == 0 and len(shown) < _SHEET_IMAGES:
                     shown.append(image)
                 bar.update()
                 yield members

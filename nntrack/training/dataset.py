@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from nntrack.data.face_free import FaceFree
 from nntrack.data.hdf5 import Stored
 from nntrack.data.sample import FIELDS, MASKS
 
@@ -20,7 +21,7 @@ Batch = dict[str, torch.Tensor]
 class Part(NamedTuple):
     """Some rows of one dataset; ``weight``: how often its samples are chosen, relative to the other parts."""
 
-    stored: Stored
+    stored: Stored | FaceFree
     rows: np.ndarray
     weight: float = 1.0
 

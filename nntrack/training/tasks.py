@@ -5,10 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from nntrack import config, contract
 from nntrack.data.datasets import in_pipeline
+from nntrack.data.face_free import FaceFree
 from nntrack.data.hdf5 import Stored
 from nntrack.data.splits import rows_of
 from nntrack.face_model import model
@@ -23,6 +25,7 @@ from nntrack.training.loop import Mean, Net, Run, Task, Values
 
 MODEL_NAME = "model.safetensors"
 LIVE_NAME = "live"
+NO_FACE_FILE = "widerface.h5"  # whose images without a face the pose net sees too
 MEASURED = tuple(in_pipeline("measure"))  # readers of datasets that are for measuring
 VISIBLE = 0.6  # fraction of a face's box that must be in the frame for the face to count as one
 
@@ -42,7 +45,7 @@ def train_pose(
     """Train the pose net; write its best averaged weights and the curves. Raises ValueError as `pose_task`.
 
     Args:
-        folder: of the datasets ``<name>.h5`` that ``params.sampling`` names.
+        folder: of the datasets ``<name>.h5`` that ``params.sampling`` names, and of `NO_FACE_FILE`.
         held_out: groups that choose the weights.
         face: file of the face model.
         out: folder for the results.
@@ -51,7 +54,8 @@ def train_pose(
         work: folder for checkpoints; with it, a training that ended in any way continues to the same bytes.
     """
     task = pose_task(folder, held_out, face, params, lr, run.seed)
-    _train(task, run, out, work, held_out, [face, *_posed_files(folder, params.sampling)])
+    photos = [Path(folder) / NO_FACE_FILE] if params.no_face else []
+    _train(task, run, out, work, held_out, [face, *_posed_files(folder, params.sampling), *photos])
 
 
 def train_localizer(
@@ -87,8 +91,17 @@ def pose_task(
     )
     net = torch_settings.seeded(lambda: PoseNet(net_config, face_model), seed)
 
+    photos = Stored(Path(folder) / NO_FACE_FILE) if params.no_face else None
+    size = max(stored.image.shape[1] for stored in datasets.values())
+
     def parts(inside: bool) -> list[Part]:
-        return [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in datasets.items()]
+        found = [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in datasets.items()]
+        if photos is not None and any(len(part.rows) for part in found):
+            rows = rows_of(photos, held_out.get(photos.path.stem, ()), inside, "train")
+            without = FaceFree(photos, rows, size)
+            weight = params.no_face / (1 - params.no_face) * sum(part.weight for part in found)
+            found.append(Part(without, np.arange(len(without)), weight))
+        return found
 
     return PoseTask(net, params, lr, parts)
 

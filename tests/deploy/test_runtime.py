@@ -33,11 +33,10 @@ def test_the_input_is_preprocessed_as_by_the_client(tmp_path, rng):
     for brightest in (60, 255):  # dark images are brightened
         image = rng.integers(0, brightest, (200, 200)).astype(np.uint8)
         roi = np.array([20.3, 40.1, 120.9, 140.2])
-        x = preprocess.pose_input(preprocess.crop_patch(image, roi, SIDE))
+        square = preprocess.roi_square(roi, image.shape)
+        x = preprocess.pose_input(preprocess.cut_patch(image, square, SIDE))
         found = model.predict([image], roi[None])["pos_size"][0, 0]
-        square = preprocess.roi_square(roi)
-        half = (square[2] - square[0]) / 2
-        assert np.isclose(found, square[0] + half + x.mean() * half, atol=1e-3)
+        assert np.isclose(found, square.x + x.mean() * square.side / 2, atol=1e-3)
 
 
 def test_predictions_do_not_depend_on_other_images(tmp_path, rng):
@@ -120,7 +119,7 @@ def test_the_localizers_box_is_in_pixels_of_the_frame(tmp_path):
 
 def test_the_kind_of_net_is_known_by_its_outputs_and_the_file_opened_once(tmp_path, monkeypatch):
     opened = []
-    monkeypatch.setattr(runtime, "_open_session", lambda *a, o=runtime._open_session: opened.append(a) or o(*a))
+    monkeypatch.setattr(runtime, "open_session", lambda *a, o=runtime.open_session: opened.append(a) or o(*a))
     assert isinstance(runtime.load(onnx_files.localizer(tmp_path / "l.onnx")), runtime.LocalizerModel)
     assert isinstance(runtime.load(onnx_files.pose(tmp_path / "p.onnx")), runtime.PoseModel)
     assert len(opened) == 2

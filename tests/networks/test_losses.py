@@ -73,7 +73,12 @@ def spoilt(prediction):
 def test_a_perfect_prediction_costs_nothing_and_a_fault_does(table, name):
     batch = batch_of()
     row = table[name]
-    best, worse = (row.function(p, batch) for p in (perfect(batch), spoilt(perfect(batch))))
+    if row.no_face:
+        batch |= {"face": torch.zeros(6), "bbox": torch.tensor(losses.NO_FACE_BOX).repeat(6, 1)}
+    right, wrong = perfect(batch), spoilt(perfect(batch))
+    if name == "nll_no_face":  # to be sure is the fault
+        right |= {"rotaxis_scales_tril": losses.NO_FACE_ROTATION * torch.eye(3).repeat(6, 1, 1)}
+    best, worse = (row.function(p, batch) for p in (right, wrong))
     assert best.shape == worse.shape == (6,)
     assert (worse > best).all()
     assert worse.mean() > best.mean() + 1e-3
@@ -153,6 +158,26 @@ def test_the_likelihood_is_best_where_the_factor_fits_the_errors(angle):
     assert min(costs) == costs[1]
     # the textbook's value for a Gaussian, and a little for the outliers
     assert costs[1] == pytest.approx(1.5 * (1 + math.log(2 * math.pi)) + 3 * math.log(angle), abs=0.15)
+
+
+def test_without_a_face_the_expected_likelihood_is_best_at_the_deviation_of_a_guess():
+    stated = torch.tensor([0.3, 0.5, 0.7, 1.0, 1.5])
+    eye = torch.eye(3).expand(5, 3, 3)
+    prediction = {"rotaxis_scales_tril": stated[:, None, None] * eye, "pos_size_scales_tril": eye}
+    costs = losses.nll_no_face(prediction, {})
+    assert stated[costs.argmin()] == losses.NO_FACE_ROTATION
+    offsets = losses.NO_FACE_ROTATION * torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0))
+    density = torch.distributions.MultivariateNormal(torch.zeros(3), scale_tril=prediction["rotaxis_scales_tril"][0])
+    other = torch.distributions.MultivariateNormal(torch.zeros(3), scale_tril=prediction["rotaxis_scales_tril"][3])
+    difference = other.log_prob(offsets).mean() - density.log_prob(offsets).mean()
+    torch.testing.assert_close(costs[0] - costs[3], difference, rtol=0.02, atol=0)
+
+
+def test_a_face_counts_in_no_loss_for_images_without():
+    batch = batch_of() | {"face": torch.ones(6)}
+    for name, row in losses.POSE.items():
+        if row.no_face:
+            assert losses.total({name: 1.0}, losses.POSE, perfect(batch), batch)[0] == 0
 
 
 def test_an_outlier_costs_a_bounded_amount():

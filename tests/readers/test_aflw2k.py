@@ -4,7 +4,8 @@ from scipy.spatial.transform import Rotation
 
 from nntrack.geometry.neutral_face import NEUTRAL_LANDMARKS
 from nntrack.readers import aflw2k
-from nntrack.readers._format import decode, load_mat
+from nntrack.readers._format import decode
+from nntrack.readers._matlab import load_mat
 from nntrack.readers.members import Damaged
 from tests import archives
 from tests.reading import read, unposed

@@ -1,4 +1,4 @@
-"""Images and .mat files as they are in archives."""
+"""Images as they are in archives."""
 
 import io
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nntrack.readers._format import contradictions, decode, load_mat
+from nntrack.readers._format import contradictions, decode
 from nntrack.readers.members import Damaged
 from tests import archives
 
@@ -78,13 +78,3 @@ def test_landmarks_are_compared_with_the_pose(change, wrong, depth, rng):
     given = {"quat": labels["quats"], "pos_size": pos_size[None], "landmarks": points[None]}
     (found,) = contradictions(given, [np.zeros((200, 200), np.uint8)])
     assert (found == "landmarks contradict the pose") == wrong
-
-
-def test_shapes_are_compared_not_sizes():
-    right = np.arange(204.0).reshape(3, 68)
-    assert (load_mat(archives.mat(x=right), "m", {"x": (3, 68)})["x"] == right).all()
-    for other in (right.T, right.ravel(), right.reshape(2, 102), right[None].repeat(2, 0)):
-        with pytest.raises(Damaged, match=r"m: x is float64 .*, expected \(3, 68\)"):
-            load_mat(archives.mat(x=other), "m", {"x": (3, 68)})
-    for vector in (np.ones((1, 7)), np.ones((7, 1))):
-        assert load_mat(archives.mat(x=vector), "m", {"x": (7,)})["x"].shape == (7,)

@@ -17,9 +17,10 @@ from nntrack.synthesis.archives import aflw2000
 
 TINY = Synthesize.model_validate(
     {"heads": {"anny": 1.0, "facekit": 0.0}, "facekit": None}
-    | {"aflw2k": 5, "w300lp": 2, "views": 3, "clips": 2, "frames": 4, "widerface": 5, "biwi": 2},
+    | {"aflw2k": 5, "w300lp": 2, "views": 3, "clips": 2, "frames": 4, "widerface": 5, "biwi": 2, "clip": 5},
 )
-ARCHIVES = {plan.dataset: DATASETS[plan.dataset].archive for plan in write_archives.plans(TINY)}
+PATHS = {plan.name: plan.path for plan in write_archives.plans(TINY)}
+ARCHIVES = {name: path for name, path in PATHS.items() if name in DATASETS}
 OPTIONS = Options(limit=None, size=64, margin=1.5, stride=1, seed=0)
 
 
@@ -54,14 +55,14 @@ def test_the_bytes_depend_on_the_seed_alone(rendered, tmp_path):
 
 
 def test_every_archive_has_a_mark_and_a_sheet(rendered):
-    marks = [f"{name}.mark" for name in ARCHIVES.values()]
-    assert sorted(p.name for p in rendered.iterdir()) == sorted([*ARCHIVES.values(), *marks, "sheets"])
-    assert {p.stem for p in (rendered / "sheets").iterdir()} == set(ARCHIVES)
+    marks = [f"{name}.mark" for name in PATHS.values()]
+    assert sorted(p.name for p in rendered.iterdir()) == sorted([*PATHS.values(), *marks, "sheets"])
+    assert {p.stem for p in (rendered / "sheets").iterdir()} == set(PATHS)
 
 
 def test_the_readers_take_every_sample(converted):
     dataset, stored, tally = converted
-    assert len(stored) == {"aflw2k": 5, "w300lp": 6, "biwi": 2}.get(dataset, len(stored)) > 0
+    assert len(stored) == {"aflw2k": 5, "w300lp": 6, "biwi": 2, "clip": 5}.get(dataset, len(stored)) > 0
     assert tally.bad == 0
     with h5py.File(stored.path) as file:
         assert file.attrs["source"] == "synthetic"

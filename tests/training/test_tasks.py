@@ -92,7 +92,7 @@ def test_another_seed_gives_other_weights(data, tmp_path):
 
 
 def test_the_pose_net_learns(data, tmp_path):
-    out = train_pose(data, tmp_path / "pose", steps=60, augment=STILL)
+    out = train_pose(data, tmp_path / "pose", steps=60, augment=STILL, no_face=0)
     train = column(out / "live/plots/metrics/train/loss.tsv")
     valid = column(out / "live/plots/metrics/valid/score.tsv")
     assert train[-1] < 0.7 * train[0]
@@ -277,7 +277,18 @@ def test_what_is_measured_on_is_not_trained_on_under_any_name(reader, rng, tmp_p
     hdf5.write(tmp_path / "mine.h5", faces.samples(rng, 4), {"reader": reader})
     model.save(tmp_path / "facemodel.npz", faces.face_model())
     with pytest.raises(ValueError, match=r"mine\.h5 is for measuring"):
-        train_pose(tmp_path, tmp_path / "out", sampling={"mine": 1.0})
+        train_pose(tmp_path, tmp_path / "out", sampling={"mine": 1.0}, no_face=0)
+
+
+def test_a_fraction_of_a_pose_batch_shows_no_face(data):
+    for wanted in (0.0, 0.25):
+        params = POSE.model_copy(update={"no_face": wanted})
+        task = tasks.pose_task(data, HELD_OUT, data / "facemodel.npz", params, 1e-3, 0)
+        for mixture in (task.train, task.valid):
+            batch = mixture.batch(mixture.sample(2000, torch.Generator().manual_seed(0)))
+            without = batch["has_face"] & (batch["face"] == 0)
+            assert without.float().mean().item() == pytest.approx(wanted, abs=0.03)
+            assert not batch["has_quat"][without].any()
 
 
 def test_faces_pushed_out_of_the_frame_do_not_count():

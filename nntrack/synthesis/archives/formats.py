@@ -1,8 +1,9 @@
-"""Writes the original archives' file formats, zip, JPEG, PNG, .mat and .npz, with the same bytes every time."""
+"""Writes file formats of the archives, zip, JPEG, PNG, .mat, .npz and .avi, with the same bytes every time."""
 
 import io
+import struct
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,33 @@ def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
             member = zipfile.ZipInfo(f"{name}.npy", _DATE)
             file.writestr(member, array.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1)
     return stream.getvalue()
+
+
+def avi(frames: Sequence[bytes], size: tuple[int, int], fps: int) -> bytes:
+    """A video of JPEGs (Motion JPEG); size: height, width in px.
+
+    OpenCV's own writer stops at some noisy images ("put_bits"), and FFmpeg writes the number of its version. OpenCV
+    and FFmpeg read it, as any player does. Layout: "AVI RIFF File Reference" of Microsoft.
+    """
+    height, width = size
+    count, largest, has_index = len(frames), max(map(len, frames)), 0x10
+    rate = (1_000_000 // fps, largest * fps)  # microseconds of a frame, bytes a second
+    main = struct.pack("<10I16x", *rate, 0, has_index, count, 0, 1, largest, width, height)
+    stream = struct.pack("<8s10I4H", b"vidsMJPG", 0, 0, 0, 1, fps, 0, count, largest, 2**32 - 1, 0, 0, 0, width, height)
+    bitmap = struct.pack("<3I2H4s5I", 40, width, height, 1, 24, b"MJPG", width * height * 3, 0, 0, 0, 0)
+    header = _list(b"hdrl", _chunk(b"avih", main) + _list(b"strl", _chunk(b"strh", stream) + _chunk(b"strf", bitmap)))
+    chunks = [_chunk(b"00dc", frame) for frame in frames]
+    index, place = [], len(b"movi")
+    for frame, chunk in zip(frames, chunks, strict=True):
+        index.append(struct.pack("<4s3I", b"00dc", has_index, place, len(frame)))
+        place += len(chunk)
+    body = b"AVI " + header + _list(b"movi", b"".join(chunks)) + _chunk(b"idx1", b"".join(index))
+    return _chunk(b"RIFF", body)
+
+
+def _list(kind: bytes, content: bytes) -> bytes:
+    return _chunk(b"LIST", kind + content)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)

@@ -106,7 +106,7 @@ def _add_head(
     """
     height, width = SIZE
     column = width / count
-    radius = min(np.exp(rng.uniform(np.log(30), np.log(200))), column / 2 / _HEAD_HALF_WIDTH)
+    radius = min(np.exp(rng.uniform(np.log(20), np.log(200))), column / 2 / _HEAD_HALF_WIDTH)
     pitch, roll = np.clip(rng.normal(0, [13, 11]), -45, 45)
     yaw = rng.choice([-1, 1]) * rng.uniform(125, 180) if away else np.clip(rng.normal(0, 32), -85, 85)
     quat = aflw_angles_to_quat(*np.radians([pitch, yaw, roll]))
