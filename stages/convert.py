@@ -21,11 +21,13 @@ def main(
     from nntrack import config
     from nntrack.data.datasets import DATASETS
     from nntrack.files import check_outputs
+    from nntrack.readers import archive as archives
     from nntrack.readers import conversion, marks
     from nntrack.readers._format import Options
 
     conversion.find_reader(dataset)
-    check_outputs(out, inputs=[archive, archive.parent / (DATASETS[dataset].companion or archive.name)])
+    beside = archives.companion(archive, DATASETS[dataset].companion or archive.name)
+    check_outputs(out, inputs=[archive, archives.locate(archive), beside])
     params = config.load()
     section = params.convert.dataset(dataset)
     options = Options(

@@ -26,7 +26,7 @@ def main(
     from nntrack.files import check_outputs
 
     files = [folder / f"{name}.h5" for name in in_pipeline("train")]
-    check_outputs(out, inputs=[*files, split, raw / basel.FILE_NAME])
+    check_outputs(out, inputs=[folder, split, raw / basel.FILE_NAME])
     params = config.load()
     held_out = splits.load(split)
     opened = [(Stored(file), held_out.get(file.stem, ())) for file in files]

@@ -23,7 +23,7 @@ def main(
     from nntrack.files import check_outputs
 
     rows = in_pipeline("train", "detect")
-    check_outputs(out, inputs=[folder / f"{name}.h5" for name in rows])
+    check_outputs(out, inputs=[folder])
     params = config.load()
     split = {}
     for name, row in rows.items():

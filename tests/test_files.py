@@ -40,6 +40,7 @@ def test_a_file_never_replaces_a_folder_nor_a_folder_a_file(tmp_path):
 # so that a complaint about the output shows that they were not read first.
 FILES = [
     ("stages.convert", "aflw2k faces OUT", "faces"),
+    ("stages.convert", "biwi BIWI.zip OUT", "biwi_boxes.csv"),
     ("stages.split", "hdf5 OUT", "hdf5/widerface.h5"),
     ("stages.facemodel", "hdf5 split OUT", "split"),
     ("stages.facemodel", "hdf5 split OUT --raw faces.png", "faces.png/bfm_noneck_v3.pkl"),
@@ -157,6 +158,34 @@ def test_archives_that_were_not_rendered_are_left_alone(project, monkeypatch, ca
     Path("real/AFLW2000-3D.zip").write_text("a download")
     line = refusal(project, monkeypatch, capsys, "stages.synthesize", "real")
     assert "real/AFLW2000-3D.zip was not written by this stage" in line
+
+
+def test_archives_that_took_the_place_of_rendered_ones_are_left_alone(project, monkeypatch, capsys):
+    for name in ("real/sheets/aflw2k.jpg", "real/AFLW2000-3D.zip.mark", "real/AFLW2000-3D.zip"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("of an earlier run")
+    line = refusal(project, monkeypatch, capsys, "stages.synthesize", "real")
+    assert "real/AFLW2000-3D.zip is not what this stage wrote" in line
+
+
+@pytest.mark.parametrize(("asked", "there"), [("photos", "photos.zip"), ("photos.zip", "photos")])
+def test_the_other_form_of_an_archive_is_not_written_over(asked, there, project, monkeypatch, capsys):
+    out = there
+    if there == "photos":
+        Path(there).mkdir()
+        out = "photos/x.h5"
+    else:
+        Path(there).write_text("a download")
+    line = refusal(project, monkeypatch, capsys, "stages.convert", f"aflw2k {asked} {out}")
+    assert f"{out} would replace {there}, which is an input" in line
+
+
+@pytest.mark.parametrize("arguments", ["stages.split hdf5 OUT", "stages.facemodel hdf5 split OUT"])
+def test_no_dataset_is_written_over_even_if_it_is_not_read(arguments, project, monkeypatch, capsys):
+    name, words = arguments.split(maxsplit=1)
+    Path("hdf5/biwi.h5").touch()
+    line = refusal(project, monkeypatch, capsys, name, words.replace("OUT", "hdf5/biwi.h5"))
+    assert "hdf5/biwi.h5 would replace hdf5, which is an input" in line
 
 
 def test_an_output_is_not_written_into_a_folder_that_is_read(project):

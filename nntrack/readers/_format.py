@@ -173,9 +173,9 @@ def contradictions(labels: Mapping[str, np.ndarray], images: Sequence[np.ndarray
         images: n images (H, W) in whose frames the labels are.
     """
     neutral = project(NEUTRAL_LANDMARKS, labels["quat"], labels["pos_size"])
-    points = labels.get("landmarks", neutral)
-    square = ((points - neutral[..., : points.shape[-1]]) ** 2).sum(axis=-1).mean(axis=-1)
-    misfit = np.sqrt(square) / labels["pos_size"][:, 2]
+    misfit = (
+        _misfit(labels["landmarks"], neutral, labels["pos_size"]) if "landmarks" in labels else np.zeros(len(images))
+    )
     boxes = labels.get("bbox", face_box(neutral, labels["quat"], labels["pos_size"]))
     found = []
     for image, box, far in zip(images, boxes, misfit, strict=True):
@@ -187,6 +187,19 @@ def contradictions(labels: Mapping[str, np.ndarray], images: Sequence[np.ndarray
         else:
             found.append("")
     return found
+
+
+def _misfit(points: np.ndarray, neutral: np.ndarray, pos_size: np.ndarray) -> np.ndarray:
+    """Distance (n,) of landmarks (n, 68, 2 or 3) from the neutral ones, rms, head radii.
+
+    Of the pose or of the landmarks, whichever are the shorter: beside a size that is told too large all would be near.
+    """
+    neutral = neutral[..., : points.shape[-1]]
+    square = ((points - neutral) ** 2).sum(axis=-1).mean(axis=-1)
+    centre = np.zeros((len(points), 1, points.shape[-1]))
+    centre[..., :2] = pos_size[:, None, :2]
+    length = ((points - centre) * (neutral - centre)).sum(axis=(1, 2)) / ((neutral - centre) ** 2).sum(axis=(1, 2))
+    return np.sqrt(square) / (pos_size[:, 2] * np.clip(length, 1e-3, 1))
 
 
 def cut(

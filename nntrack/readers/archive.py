@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from nntrack.readers.members import Member, clean_name, is_hidden, list_zip
 
+_PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")  # inside an archive they are left as they are
+
 
 class Wanted(NamedTuple):
     """Files that a reader looks for.
@@ -33,10 +35,10 @@ def find(archive: Path, *kinds: Wanted) -> list[dict[tuple[str, ...], Member]]:
     be unpacked, FileNotFoundError if the archive or the target of a link is absent.
     """
     found: list[dict[tuple[str, ...], Member]] = [{} for _ in kinds]
-    first, zips = "", False
+    first = packed = ""
     for place, member in _members(archive):
         first = first or member.name
-        zips = zips or member.name.lower().endswith(".zip")
+        packed = packed or (member.name if member.name.lower().endswith(_PACKED) else "")
         for kind, files in zip(kinds, found, strict=True):
             if match := kind.pattern.fullmatch(place):
                 files.setdefault(match.groups(), member)
@@ -44,7 +46,7 @@ def find(archive: Path, *kinds: Wanted) -> list[dict[tuple[str, ...], Member]]:
     for kind, files in zip(kinds, found, strict=True):
         if kind.required and not files:
             begins = f"it begins with {first}" if first else "it is empty"
-            hint = "; it holds zips: unpack it once, and name the folder" if zips else ""
+            hint = f"; it holds {packed}: unpack that, and name the folder" if packed else ""
             raise ValueError(
                 f"{archive} is not the right archive, or a part is missing: nothing in it is called {kind.example};"
                 f" {begins}{hint}"
@@ -57,8 +59,19 @@ def find(archive: Path, *kinds: Wanted) -> list[dict[tuple[str, ...], Member]]:
 
 def locate(archive: Path) -> Path:
     """The archive, or if it is absent the same in its other form beside it: folder X for X.zip, X.zip for folder X."""
-    other = archive.with_suffix("") if archive.suffix.lower() == ".zip" else archive.with_name(f"{archive.name}.zip")
-    return other if not archive.exists() and other.exists() else archive
+    if archive.exists():
+        return archive
+    other = archive.with_suffix("") if archive.suffix.lower() == ".zip" else archive.parent / f"{archive.name}.zip"
+    return other if other.exists() else archive
+
+
+def companion(archive: Path, name: str) -> Path:
+    """Where a file of the user's lies that goes with an archive, there or not: in its folder, or beside its zip.
+
+    name: relative to the folder that holds the archive, as in the table of datasets.
+    """
+    archive = locate(archive)
+    return archive.parent / (name if archive.is_dir() else Path(name).name)
 
 
 def folder_files(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 from nntrack.data.datasets import in_pipeline
 from nntrack.data.hdf5_files import is_hdf5
 from nntrack.files import write_text
-from nntrack.readers.archive import folder_files, locate
+from nntrack.readers.archive import companion, folder_files, locate
 from nntrack.readers.members import list_zip
 
 SYNTHETIC = Path("data", "synthetic")  # where the pipeline puts the archives that it renders
@@ -35,8 +35,16 @@ def is_synthesized(archive: Path) -> bool:
     """
     if archive.absolute().parent.resolve() != SYNTHETIC.resolve() or not archive.exists():
         return False
+    return is_marked(archive)
+
+
+def is_marked(archive: Path) -> bool:
+    """Whether the mark beside an archive is there and says what the archive says now."""
     path = mark_path(archive)
-    return path.exists() and path.read_text(encoding="utf-8") == _content(archive)
+    try:
+        return path.exists() and path.read_text(encoding="utf-8") == _content(archive)
+    except ValueError:  # no archive, or not a whole one
+        return False
 
 
 def fingerprint(path: str | os.PathLike[str]) -> dict[str, str | int]:
@@ -94,9 +102,9 @@ def describe(outcome: Mapping[str, str]) -> str:
 def _content(archive: Path) -> str:
     found = fingerprint(locate(archive))
     lines = [f"archive: {archive.name}", *(f"{key}: {value}" for key, value in found.items())]
-    companion = archive.parent / _COMPANIONS.get(archive.name, "")
-    if companion.is_file():
-        lines.append(f"{companion.name}: {_digest(companion)}")
+    beside = companion(archive, _COMPANIONS.get(archive.name, ""))
+    if beside.is_file():
+        lines.append(f"{beside.name}: {_digest(beside)}")
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,8 @@ _SPOOLED = 1 << 24  # bytes of a member: a larger one is unpacked to a temporary
 SWOLLEN = 200  # times as large once unpacked: ten times what images and numbers reach, a fifth of what zeros do
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")  # has no place in a name, nor in an error's one line
 _TAIL = 22 + 0xFFFF  # bytes: the record that ends a zip, and the longest comment
+_HEAD = 512  # bytes: what is looked at to tell what a file is
+_SHOWN = 60  # characters of a text that is no archive
 # What people have in the place of a zip: where its mark is, the mark, what to call it.
 _OTHERS = (
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
@@ -39,8 +41,16 @@ _OTHERS = (
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it and name the folder"),
     (0, b"Rar!\x1a\x07", "a RAR archive: unpack it and name the folder"),
     (0, b"%PDF", "a PDF document"),
+    (0, b"\xff\xd8\xff", "a JPEG image"),
+    (0, b"\x89PNG", "a PNG image"),
+    (0, b"MATLAB ", "a MATLAB file"),
+    (0, b"\x93NUMPY", "a NumPy array"),
     (0, b"version https://git-lfs", "a pointer of Git LFS: get the file itself with `git lfs pull`"),
+)
+# Zips may begin so, too.
+_UNFINISHED = (
     (0, b"PK\7\x08", "one part of a split zip: join the parts, `zip -s 0 SPLIT.zip --out WHOLE.zip`"),
+    (0, bytes(_HEAD), "zeros at its beginning, a download that was not finished: get it again"),
 )
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|\?xml|!--)", re.IGNORECASE)
 
@@ -163,6 +173,7 @@ def list_zip(path: str | os.PathLike[str]) -> list[Member]:
     under a member's name.
     """
     with open(path, "rb") as stream:
+        _check_kind(stream.read(_HEAD), path)
         claimed = _check_end(stream, path)
         try:
             with zipfile.ZipFile(stream) as file:
@@ -193,8 +204,8 @@ def clean_name(name: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is none of the dataset's: hidden, or what macOS puts beside files."""
-    return name.startswith(".") or name == "__MACOSX"
+    """Whether a file or folder is none of the dataset's: hidden, or what macOS or a Synology NAS puts beside files."""
+    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
 
 
 def _plain_name(info: zipfile.ZipInfo) -> str:
@@ -209,6 +220,12 @@ def _plain_name(info: zipfile.ZipInfo) -> str:
     return "" if is_folder or any(map(is_hidden, parts)) else "/".join(parts)
 
 
+def _check_kind(head: bytes, path: str | os.PathLike[str]) -> None:
+    """Raise ValueError if a file is of another kind; it may all the same end in a zip, as a tar of zips does."""
+    if any(head[at:].startswith(mark) for at, mark, _ in _OTHERS):
+        raise _incomplete(path, head)
+
+
 def _check_end(stream: IO[bytes], path: str | os.PathLike[str]) -> int:
     """How many members the record at the end of a zip claims. Raises ValueError if there is no whole zip to read."""
     length = stream.seek(0, os.SEEK_END)
@@ -217,7 +234,7 @@ def _check_end(stream: IO[bytes], path: str | os.PathLike[str]) -> int:
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < 22:
         stream.seek(0)
-        raise _incomplete(path, stream.read(512))
+        raise _incomplete(path, stream.read(_HEAD))
     disk, _, _, count, size, offset = struct.unpack_from("<4H2I", tail, at + 4)
     if tail[max(0, at - 20) : at].startswith(b"PK\6\7") and at >= 76:  # numbers that need 64 bits stand before it
         return int(struct.unpack_from("<Q", tail, at - 76 + 32)[0])
@@ -237,7 +254,7 @@ def _check_end(stream: IO[bytes], path: str | os.PathLike[str]) -> int:
 def _incomplete(path: str | os.PathLike[str], head: bytes = b"") -> ValueError:
     if not os.path.getsize(path):
         return ValueError(f"{path} is not a complete zip archive: it is empty (0 bytes); get it again")
-    for at, mark, what in _OTHERS:
+    for at, mark, what in (*_OTHERS, *_UNFINISHED):
         if head[at:].startswith(mark):
             return ValueError(f"{path} is not a complete zip archive: it is {what}")
     if _PAGE.match(head):
@@ -245,8 +262,17 @@ def _incomplete(path: str | os.PathLike[str], head: bytes = b"") -> ValueError:
             f"{path} is not a complete zip archive: it is a web page (HTML), perhaps of a login or of a download"
             " limit: open it in a browser to see, and get the archive again"
         )
+    if text := _beginning(head):
+        return ValueError(f"{path} is not a complete zip archive: it is a text, {text!r}; get it again")
     part = ", or one part of several, which must be joined" if head[:4] == b"PK\3\4" else ""
     return ValueError(f"{path} is not a complete zip archive (a download that was cut short{part}?); get it again")
+
+
+def _beginning(head: bytes) -> str:
+    """The first words of a text; empty if it is none."""
+    wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = " ".join(head.decode("utf-16" if wide else "utf-8", "replace").rstrip("\ufffd").split())
+    return text[:_SHOWN] if text.isprintable() and "\ufffd" not in text else ""
 
 
 def _write(target: IO[bytes], block: bytes, size: int) -> None:

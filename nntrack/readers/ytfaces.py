@@ -21,7 +21,7 @@ from nntrack.data.sample import Sample
 from nntrack.geometry.boxes import face_box
 from nntrack.geometry.landmarks import COUNT, EYE_CORNERS
 from nntrack.readers import _rigid
-from nntrack.readers._format import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, table
+from nntrack.readers._format import BEYOND, LARGEST, Drop, Options, Outcome, Tally, collect, cut, is_in_image, table
 from nntrack.readers.archive import Wanted, find
 from nntrack.readers.members import SWOLLEN, Damaged, Member
 
@@ -100,7 +100,7 @@ def _read_video(options: Options, video: Video | Drop) -> list[Outcome]:
 def judge(landmarks: np.ndarray, size: tuple[int, int]) -> list[Drop | None]:
     """What is wrong with each frame of landmarks (n, 68, 3); None if nothing. size: (height, width), px.
 
-    Of several faults of a frame the first in this order is given: not finite, no face, outside, unlike, jump.
+    Of several faults of a frame the first in this order is given: not finite, no face, outside, not in, unlike, jump.
     """
     faults: list[Drop | None] = [Drop("landmarks not finite", True)] * len(landmarks)
     known = np.flatnonzero((np.abs(landmarks) < BEYOND).all(axis=(1, 2)))  # (k,): rows of frames
@@ -109,10 +109,12 @@ def judge(landmarks: np.ndarray, size: tuple[int, int]) -> list[Drop | None]:
     points = landmarks[known]
     head = _rigid.fit(points)
     radius = head.pos_size[:, 2]
+    boxes = face_box(points, head.quat, head.pos_size)
     outside = np.maximum(-points[..., :2], points[..., :2] - np.array(size[::-1])).max(axis=(1, 2))
     checks = {
         "landmarks make no face": head.misfit > MAX_MISFIT,
         "landmarks outside the image": outside > MAX_OUTSIDE * radius,
+        "face not in the image": ~np.array([is_in_image(box, size) for box in boxes]),
         "shape unlike the rest of the video": _rigid.rms(head.shape, np.median(head.shape, axis=0)) > MAX_CHANGE,
         "landmarks jump": _jumps(points, known) > MAX_JUMP * radius,
     }

@@ -72,6 +72,11 @@ def synthesize(folder: Path, sizes: Synthesize, seed: int, workers: int | None =
     for path, sheet_path in sheets.items():
         if path.exists() and not sheet_path.exists():
             raise ValueError(f"{path} was not written by this stage (there is no {sheet_path}): name another folder")
+        if path.exists() and not marks.is_marked(path):
+            raise ValueError(
+                f"{path} is not what this stage wrote ({marks.mark_path(path)} says something else): move it away, or"
+                " delete it if nobody needs it"
+            )
     zips = [path for path in archives if path.suffix]
     folders = {path: ("*.zip", "*.csv", clip.VIDEO) for path in archives if not path.suffix}
     outputs = [*zips, *map(marks.mark_path, archives), *sheets.values()]

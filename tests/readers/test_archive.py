@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -53,9 +54,9 @@ def repack(archive, folder, rename):
 
 
 def beside(name):
-    """What macOS adds."""
+    """What macOS adds, and a NAS."""
     head, _, tail = name.rpartition("/")
-    return [name, f"__MACOSX/{head}/._{tail}", f"{head}/._{tail}", f"{head}/.DS_Store"]
+    return [name, f"__MACOSX/{head}/._{tail}", f"{head}/._{tail}", f"{head}/.DS_Store", f"{head}/@eaDir/{tail}"]
 
 
 FORMS = {
@@ -126,7 +127,7 @@ def test_zips_in_a_zip_are_told(tmp_path, rng):
     inner = archives.biwi(rng).write(tmp_path / "hpdb.zip")
     outer = archives.Archive()
     outer.contents["hpdb.zip"] = inner.read_bytes()
-    with pytest.raises(ValueError, match="it holds zips: unpack it once"):
+    with pytest.raises(ValueError, match=r"it holds hpdb\.zip: unpack that"):
         read(biwi, outer.write(tmp_path / "BIWI.zip"))
 
 
@@ -145,13 +146,25 @@ def test_zips_in_a_zip_are_told(tmp_path, rng):
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         (b"PK\7\x08PK\3\4" + bytes(99), "one part of a split zip"),
         (b"PK\3\4" + bytes(99), "cut short, or one part of several"),
-        (b"?" * 99, "cut short"),
+        (b"MATLAB 5.0 MAT-file", "a MATLAB file"),
+        (bytes(600), "zeros at its beginning"),
+        (b'\n{"error": "not\nfound"}', """a text, '{"error": "not found"}'"""),
+        ("<html>Sign in".encode("utf-16"), "a text, '<html>Sign in'"),
+        (b"\x80?" * 99, "cut short"),
     ],
 )
 def test_what_is_no_zip_is_called_what_it_is(data, what, tmp_path):
     (tmp_path / "a.zip").write_bytes(data)
     with pytest.raises(ValueError, match=rf"a\.zip is not a complete zip archive.*{what}"):
         list_zip(tmp_path / "a.zip")
+
+
+def test_a_tar_of_zips_is_no_zip(tmp_path, rng):
+    archives.biwi(rng).write(tmp_path / "hpdb.zip")
+    with tarfile.open(tmp_path / "BIWI.zip", "w") as file:
+        file.add(tmp_path / "hpdb.zip", "hpdb.zip")
+    with pytest.raises(ValueError, match="it is a tar archive"):
+        list_zip(tmp_path / "BIWI.zip")
 
 
 def end_of(path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nntrack.readers._format import decode
+from nntrack.readers._format import contradictions, decode
 from nntrack.readers.members import Damaged
 from tests import archives
 
@@ -56,3 +56,25 @@ def test_images_of_16_bits_are_scaled_by_their_range(bits):
     grey = np.arange(256, dtype=np.uint16).reshape(16, 16)
     data = cv2.imencode(".png", grey << (bits - 8))[1].tobytes()
     np.testing.assert_array_equal(decode(data, "p"), grey)
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda points, pos_size: None, False),
+        (lambda points, pos_size: pos_size.__imul__([1, 1, 1.2]), False),
+        (lambda points, pos_size: pos_size.__imul__([1, 1, 2]), True),  # told is the width of a head
+        (lambda points, pos_size: pos_size.__imul__([1, 1, 0.5]), True),
+        (lambda points, pos_size: points.__itruediv__(200), True),
+        (lambda points, pos_size: points.__setitem__(slice(None), points[::-1].copy()), True),
+        (lambda points, pos_size: points.__imul__(0), True),
+    ],
+)
+def test_landmarks_are_compared_with_the_pose(change, wrong, depth, rng):
+    labels = archives.posed_faces(rng, 1)
+    points, pos_size = labels["pt3d_68"][0, :, :depth].copy(), labels["coords"][0].copy()
+    change(points, pos_size)
+    given = {"quat": labels["quats"], "pos_size": pos_size[None], "landmarks": points[None]}
+    (found,) = contradictions(given, [np.zeros((200, 200), np.uint8)])
+    assert (found == "landmarks contradict the pose") == wrong

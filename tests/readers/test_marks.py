@@ -57,6 +57,13 @@ def test_all_that_is_missing_is_listed_at_once(folder):
     assert not list(folder.glob("*.mark"))
 
 
+def test_boxes_beside_a_zip_count_too(tmp_path, rng):
+    archives.biwi(rng).write(tmp_path / "BIWI.zip")
+    before = write_mark(tmp_path / "BIWI").read_text()
+    archives.biwi_boxes(tmp_path, ["1,3,10,20,30,40"])
+    assert "biwi_boxes.csv: " in write_mark(tmp_path / "BIWI").read_text().removeprefix(before)
+
+
 def test_what_is_not_used_need_not_be_there(folder):
     outcome = write_marks(folder, [*NAMES, "YTFaces"], unused=["YTFaces"])
     assert outcome == {NAMES[0]: "marked", NAMES[1]: "marked", "YTFaces": "not used"}

@@ -42,6 +42,7 @@ def test_pictures_are_those_of_their_frames(tmp_path, rng):
         (lambda p: p.__setitem__((..., 3), np.random.default_rng(0).uniform(0, 100, (68, 3))), "no face"),
         (lambda p: p.__setitem__((slice(None), 0, 3), p[:, 0, 3] + 60), "jump"),
         (lambda p: p.__setitem__((slice(None), 0), p[:, 0] + 200), "outside"),
+        (lambda p: p.__itruediv__(160), "not in the image"),  # as fractions of the image's side
         (lambda p: p.__setitem__((0, 0, 3), np.nan), "not finite"),
     ],
 )
@@ -51,7 +52,9 @@ def test_bad_fits_are_counted_by_reason(spoil, reason, tmp_path, rng):
     samples, tally = read(ytfaces, archives.ytfaces(tmp_path, {"Bo_0": arrays}, {"Bo_0": "Bo"}))
     assert [name for name in tally.dropped if reason in name]
     assert len(samples) + tally.dropped.total() == 8
-    if reason != "outside":
+    if reason in ("outside", "not in the image"):
+        assert not samples
+    else:
         assert [s.name for s in samples] == [f"Bo_0/{i}" for i in range(8) if i != 3]
 
 
