@@ -41,7 +41,7 @@ class HeadPose:
 
     yaw, pitch, roll: degrees, filtered, as the client reports them: positive where the face turns to the left in the
     image, up, and clockwise in the image; the camera's perspective is corrected. position: (3,) cm, filtered: to the
-    right in the image, up, and away from the camera, of a point at the neck.
+    right in the image, up, and away from the camera, of a point at the neck. rotation: (4,) xyzw, that of the angles.
 
     What the pose net said of this frame, unfiltered, in px of the frame: quat (4,) xyzw, pos_size (3,), bbox (4,) xyxy,
     the next frame's window; landmarks (68, 3), rotation_tril (3, 3) rad and pos_size_tril (3, 3) px are None for a net
@@ -55,6 +55,7 @@ class HeadPose:
     pitch: float
     roll: float
     position: np.ndarray
+    rotation: np.ndarray
     quat: np.ndarray
     pos_size: np.ndarray
     bbox: np.ndarray
@@ -197,7 +198,7 @@ def _head_pose(
     factor = seen.get("pos_size_scales_tril")
     centre, half = np.array([square.x, square.y] * 2), square.side / 2 * np.array([-1, -1, 1, 1])
     return HeadPose(
-        *(yaw, pitch, roll, np.array([x, -y, z])),
+        *(yaw, pitch, roll, np.array([x, -y, z]), world.quat),
         quat=seen["quat"][0],
         pos_size=seen["pos_size"][0] * scale + corner,
         bbox=seen["bbox"][0] * scale + np.tile(corner[:2], 2),
