@@ -9,24 +9,33 @@
 >>> head["quat"].shape
 (1, 4)
 
-See `LocalizerModel.predict` and `PoseModel.predict` for all that is returned, its units and frames.
+See `LocalizerModel.predict` and `PoseModel.predict` for all that is returned, its units and frames. `Tracker` runs both
+on the frames of a video, as Opentrack does.
 """
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nntrack.deploy.runtime import LocalizerModel, PoseModel, load
+    from nntrack.deploy.tracker import HeadPose, Tracker
 
-__all__ = ["LocalizerModel", "PoseModel", "__version__", "load"]
+_MODULES = {
+    "HeadPose": "nntrack.deploy.tracker",
+    "LocalizerModel": "nntrack.deploy.runtime",
+    "PoseModel": "nntrack.deploy.runtime",
+    "Tracker": "nntrack.deploy.tracker",
+    "load": "nntrack.deploy.runtime",
+}
+
+__all__ = ["HeadPose", "LocalizerModel", "PoseModel", "Tracker", "__version__", "load"]
 
 __version__ = version("nntrack")
 
 
 def __getattr__(name: str) -> Any:
     """A public name, loaded when it is first used: most modules do without onnxruntime."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module 'nntrack' has no attribute '{name}'")
-    from nntrack.deploy import runtime
-
-    return getattr(runtime, name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -45,10 +45,10 @@ def localizer(path: Path, metadata: dict | None = None, **changes) -> Path:
     return write(path, LOCALIZER | changes, contract.LOCALIZER_SIZE, metadata=metadata)
 
 
-def by_mean(path: Path, slope: float) -> Path:
+def by_mean(path: Path, slope: float, **changes) -> Path:
     """A pose net that turns the head about its left-right axis, moves it to the right and enlarges it with the mean m
-    of its input: quat (s, 0, 0, sqrt(1 - s^2)) with s = slope m, pos_size (m, 0, 1 + m)."""
-    model = onnx.load(pose(path))
+    of its input: quat (s, 0, 0, sqrt(1 - s^2)) with s = slope m, pos_size (m, 0, 1 + m). ``changes`` as of `pose`."""
+    model = onnx.load(pose(path, **changes))
     graph = model.graph
     kept = [node for node in graph.node if node.output[0] not in ("quat", "pos_size")]
     del graph.node[:]

@@ -120,34 +120,42 @@ class PoseModel(_Model):
     def predict(self, images: Iterable[np.ndarray], rois: np.ndarray) -> dict[str, np.ndarray]:
         """The head in each of N grey images (H, W) uint8, in the image's own pixels.
 
-        rois: (N, 4) px, xyxy; the net sees the square of the longer side.
+        rois: (N, 4) px, xyxy; the net sees the square that the client makes of each (`preprocess.roi_square`).
         Returns quat (N, 4), pos_size (N, 3) px, bbox (N, 4) px, and where the file has them landmarks (N, 68, 3) px,
         rotaxis_scales_tril (N, 3, 3) rad, pos_size_scales_tril (N, 3, 3) px. All float32; nothing for no images.
         Raises ValueError for a quaternion that is not of unit length or a number that is not finite.
         """
-        rois, size = np.asarray(rois), self.input_size[0]
-        outputs = [
-            self.run(preprocess.pose_input(preprocess.crop_patch(image, roi, size)))
-            for image, roi in zip(images, rois, strict=True)
+        found = [
+            self.predict_square(image, preprocess.roi_square(roi, image.shape))
+            for image, roi in zip(images, np.asarray(rois), strict=True)
         ]
-        if not outputs:
-            return {}
-        raw = {name: np.concatenate([one[name] for one in outputs]) for name in outputs[0]}
+        return {name: np.concatenate([one[name] for one in found]) for name in found[0]} if found else {}
+
+    def predict_square(self, image: np.ndarray, square: preprocess.Square) -> dict[str, np.ndarray]:
+        """The head in one grey image (H, W) uint8, seen through a square of it; returns and raises as `predict`."""
+        return self.to_image(self.run_square(image, square), square)
+
+    def run_square(self, image: np.ndarray, square: preprocess.Square) -> dict[str, np.ndarray]:
+        """The raw outputs for a square of a grey image (H, W) uint8. Raises as `predict`."""
+        raw = self.run(preprocess.pose_input(preprocess.cut_patch(image, square, self.input_size[0])))
         self._check_finite(raw)
         self._check_quat(raw["quat"])
-        square = np.stack([preprocess.roi_square(roi) for roi in rois])
-        centre, half = (square[:, :2] + square[:, 2:]) / 2, (square[:, 2:3] - square[:, :1]) / 2
-        shift = np.concatenate([centre, np.zeros_like(half)], axis=1)
+        return raw
+
+    def to_image(self, raw: Mapping[str, np.ndarray], square: preprocess.Square) -> dict[str, np.ndarray]:
+        """The raw outputs for a square of an image in px of that image, as `predict` returns them."""
+        half, centre = square.side / 2, np.array([square.x, square.y], np.float32)
+        shift = np.array([square.x, square.y, 0], np.float32)
         found: dict[str, Any] = {
             "quat": normalize(raw["quat"]),
             "pos_size": raw["pos_size"] * half + shift,
             "bbox": raw["box"] * half + np.tile(centre, 2),
         }
         if self.has_landmarks:
-            found["landmarks"] = raw["landmarks"] * half[..., None] + shift[:, None]
+            found["landmarks"] = raw["landmarks"] * half + shift
         if self.has_uncertainty:
             found["rotaxis_scales_tril"] = raw["rotaxis_scales_tril"]
-            found["pos_size_scales_tril"] = raw["pos_size_scales_tril"] * half[..., None]
+            found["pos_size_scales_tril"] = raw["pos_size_scales_tril"] * half
         return {name: np.asarray(value, np.float32) for name, value in found.items()}
 
     def _check_quat(self, quat: np.ndarray) -> None:
@@ -185,7 +193,7 @@ class LocalizerModel(_Model):
         output = self.run(preprocess.localizer_input(image))["logit_box"]
         self._check_finite({"logit_box": output})
         logit, *box = output[0]
-        size = np.array([image.shape[1], image.shape[0]] * 2)
+        size = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
         return 1 / (1 + np.exp(-float(logit))), (np.array(box) + 1) / 2 * size
 
 

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from nntrack.deploy.preprocess import roi_square
+
 NOISE = (1, 8, 16, 32)  # standard deviations in grey levels of 255
 QUALITIES = (70, 30)  # of JPEG, which many webcams send
-STEP = 0.25  # px of the photo, between shifts
-SHIFTS = np.arange(-4, 4 + STEP, STEP)  # px of the photo
+# px of the photo: the tracker rounds a window to whole pixels, so smaller steps would show the same patch again
+SHIFTS = np.repeat(np.arange(-4.0, 5.0), 4)
 SCALES = np.geomspace(0.8, 1.25, len(SHIFTS))
-_MARGIN = 4  # px about a window: sub-pixel sampling reads less than that beyond its edge
+_MARGIN = 4  # px about a window: its sampling reads less than that beyond its edge
 
 # By name, what each is called in tables: those with random noise, then all.
 RANDOM = {f"noise_{sigma}": f"camera noise of {sigma}" for sigma in NOISE} | {
@@ -24,10 +26,11 @@ PERTURBATIONS = RANDOM | {
 
 
 def windows(roi: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The windows xyxy (33, 4) of each perturbation that crops a face differently than ``roi`` (4,).
+    """The windows xyxy (36, 4) of each perturbation that crops a face differently than ``roi`` (4,).
 
-    In each the shifts along x, the shifts along y and the scales that it varies all occur once, in random order (a
-    Latin hypercube): as many windows as there are steps cover all three together.
+    In each the shifts along x, the shifts along y and the scales that it varies all occur, in random order and each as
+    often as the others (a Latin hypercube): that many windows cover all three together. The net sees them rounded to
+    whole pixels, as in the tracker.
     """
     still, same = np.zeros_like(SHIFTS), np.ones_like(SCALES)
     mixed = rng.permutation
@@ -49,7 +52,8 @@ def crop_around(image: np.ndarray, roi: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     The patch of that part is the same as that of the image, since the edge is replicated outside of either.
     """
-    centre, half = (roi[:2] + roi[2:]) / 2, (roi[2:] - roi[:2]).max() / 2
+    square = roi_square(roi, image.shape)
+    centre, half = np.array([square.x, square.y]), square.side / 2
     limit = np.array(image.shape[::-1])
     low = np.clip(np.floor(centre - half).astype(int) - _MARGIN, 0, limit - 1)
     high = np.clip(np.ceil(centre + half).astype(int) + _MARGIN, low + 1, limit)

@@ -20,7 +20,6 @@ from nntrack.evaluation.perturbations import (
     QUALITIES,
     RANDOM,
     SHIFTS,
-    STEP,
     compressed,
     crop_around,
     noisy,
@@ -121,7 +120,7 @@ def predict_views(
     Args:
         model: the net.
         image: (H, W) uint8.
-        roi: (4,) xyxy px; it is moved to whole steps, so that `crop_around` changes no pixel of the patch.
+        roi: (4,) xyxy px; it is rounded to whole pixels, as the tracker does it.
         head: the true length of 100 mm, px.
         count: of views under each random perturbation.
         rng: of these.
@@ -131,7 +130,7 @@ def predict_views(
         found = model.predict(images, rois)
         return Predictions(found["quat"].astype(np.float64), found["pos_size"].astype(np.float64), head)
 
-    roi = np.round(np.asarray(roi, np.float64) / STEP) * STEP
+    roi = np.rint(np.asarray(roi, np.float64))
     views = {name: predict([image] * len(rois), rois) for name, rois in windows(roi, rng).items()}
     crop, roi_in_crop = crop_around(image, roi)
     quat, pos_size, _ = predict(noisy(crop, count, rng), np.tile(roi_in_crop, (count * len(NOISE), 1)))

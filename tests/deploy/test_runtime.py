@@ -33,11 +33,10 @@ def test_the_input_is_preprocessed_as_by_the_client(tmp_path, rng):
     for brightest in (60, 255):  # dark images are brightened
         image = rng.integers(0, brightest, (200, 200)).astype(np.uint8)
         roi = np.array([20.3, 40.1, 120.9, 140.2])
-        x = preprocess.pose_input(preprocess.crop_patch(image, roi, SIDE))
+        square = preprocess.roi_square(roi, image.shape)
+        x = preprocess.pose_input(preprocess.cut_patch(image, square, SIDE))
         found = model.predict([image], roi[None])["pos_size"][0, 0]
-        square = preprocess.roi_square(roi)
-        half = (square[2] - square[0]) / 2
-        assert np.isclose(found, square[0] + half + x.mean() * half, atol=1e-3)
+        assert np.isclose(found, square.x + x.mean() * square.side / 2, atol=1e-3)
 
 
 def test_predictions_do_not_depend_on_other_images(tmp_path, rng):

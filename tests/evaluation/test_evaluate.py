@@ -61,10 +61,9 @@ def test_the_errors_of_a_frontal_net_are_the_labels_angles(tmp_path, rng):
 
 def test_landmarks_in_the_right_place_have_no_error(tmp_path, rng):
     stored = stores.posed(tmp_path / "a.h5", [FRONTAL], rng)
-    square = preprocess.roi_square(protocols.landmark_square(stored, np.array([0]), INPUTS)[0])
-    half = (square[2] - square[0]) / 2
-    shift = [*((square[:2] + square[2:]) / 2), 0]
-    output = ((stored.labels["landmarks"] - shift) / half).astype(np.float32)
+    roi = protocols.landmark_square(stored, np.array([0]), INPUTS)[0]
+    x, y, side = preprocess.roi_square(roi, stored.image.shape[1:])
+    output = ((stored.labels["landmarks"] - [x, y, 0]) / (side / 2)).astype(np.float32)
     model = PoseModel(onnx_files.pose(tmp_path / "a.onnx", landmarks=output))
     (found,) = evaluate.evaluate(model, stored, INPUTS, ("bbox",)).values()
     assert found.table[["nme2d", "nme3d"]].to_numpy() == pytest.approx(0, abs=1e-4)

@@ -13,7 +13,7 @@ from tests import onnx_files
 from tests.conftest import ROOT
 
 SETTINGS = {"bbox_scale": 1.2, "center_crop": 0.6, "stability": {"faces": 3, "draws": 5}}
-WINDOW = np.array([20.5, 30.5, 149.5, 159.5])  # as large as the net's input and on whole pixels: a patch is a cut-out
+WINDOW = np.array([20.5, 30.5, 149.5, 159.5])  # about as large as the net's input
 SIDE = 129
 
 
@@ -48,10 +48,11 @@ def test_a_constant_net_has_no_jitter(still, rng):
         assert stability.rotation_spread(views) < 1e-9 and stability.pitch_range(views) < 1e-9
         if row in RANDOM:
             assert stability.position_spread(views) < 1e-9 and stability.size_spread(views) < 1e-9
-    # in the image its output moves along with the window
+    # in the image its output moves along with the window, whose ends are rounded to even numbers: 20..150
+    side = SIDE + 1
     away = np.sqrt(2 * np.mean(perturbations.SHIFTS**2))
     assert stability.position_spread(found["shift"]) == pytest.approx(100 * away / 40, rel=1e-5)
-    sides = np.floor(SIDE * perturbations.SCALES)
+    sides = np.rint(side * perturbations.SCALES)
     assert stability.size_spread(found["scale"]) == pytest.approx(100 * sides.std() / sides.mean(), rel=1e-5)
     assert stability.size_spread(found["shift"]) < 1e-9
 
@@ -83,8 +84,9 @@ def test_windows_on_a_ramp_have_the_spread_that_theory_gives(tmp_path, rng):
     found = stability.predict_views(net, ramp, WINDOW, 40, 2, rng)
     middle = (ramp[31:160].mean() / 255 - 0.5) * 5
     ends = 2 * np.degrees(np.arcsin(middle + np.array([-4, 4]) / 255 * 5))
-    assert stability.pitch_range(found["shift"]) == pytest.approx(ends[1] - ends[0], rel=1e-3)
-    assert stability.pitch_range(found["scale"]) < stability.pitch_range(found["shift"]) / 8
+    # the patch lies half-way between rows, whose mean is rounded
+    assert stability.pitch_range(found["shift"]) == pytest.approx(ends[1] - ends[0], rel=5e-3)
+    assert stability.pitch_range(found["scale"]) < stability.pitch_range(found["shift"]) / 6
     assert stability.pitch_range(found["crop"]) == pytest.approx(ends[1] - ends[0], rel=0.1)
 
 
@@ -94,7 +96,7 @@ def test_jitter_depends_on_neither_order_nor_threads(tmp_path, by_mean):
     assert list(found) == [f"net_{row}" for row in PERTURBATIONS]
     for name, row in found.items():
         assert list(row) == [*stability.SPREADS, "n", "views"] and row["n"] == 3
-        assert row["views"] == (5 if name.removeprefix("net_") in RANDOM else 33) and row["rotation"] > 0
+        assert row["views"] == (5 if name.removeprefix("net_") in RANDOM else 36) and row["rotation"] > 0
     assert stability.evaluate_stability(by_mean, faces, "net", SETTINGS, seed=1, workers=3) == found
     turned = write_faces(tmp_path / "b.h5", reversed(range(3)))
     assert stability.evaluate_stability(by_mean, turned, "net", SETTINGS, seed=1) == found

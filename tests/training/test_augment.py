@@ -190,7 +190,7 @@ def test_light_is_the_same_function_for_every_pixel_and_rises():
     assert (relit.diff(dim=-1) >= 0).all()
 
 
-@pytest.mark.parametrize("size", [(129, 129), (30, 41)])
+@pytest.mark.parametrize("size", [(129, 129), (33, 37)])  # the quantile is the grey level of one of the pixels
 def test_brightness_is_the_clients(rng, size):
     levels = [(0, 4), (0, 60), (0, 255), (120, 145), (200, 256), (255, 256)]
     patches = np.stack([rng.integers(low, high, size).astype(np.uint8) for low, high in levels])

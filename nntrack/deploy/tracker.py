@@ -1,0 +1,235 @@
+"""The head tracker: both networks in the loop in which the client runs them, frame by frame, without torch.
+
+>>> import cv2, nntrack
+>>> tracker = nntrack.Tracker("head-localizer.onnx", "head-pose.onnx")
+>>> pose = tracker(cv2.imread("photo.jpg"))  # None while no face is found
+>>> pose.yaw, pose.pitch, pose.roll  # degrees
+(0.0, 0.0, 0.0)
+
+It takes the steps of the client's newest source, in the same order and rounded alike (`contract.LIVE_LOOP`), with one
+difference: nothing bounds the client's window, which a net can make grow until a frame takes seconds, or shrink to
+nothing, which ends the client. This tracker drops such a window and looks for the face again; see `State`.
+"""
+
+import math
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from nntrack.contract import LIVE_LOOP, LOCALIZER_THRESHOLD, WORLD_POSE
+from nntrack.deploy import deadzone, preprocess
+from nntrack.deploy.runtime import LocalizerModel, PoseModel
+from nntrack.deploy.world_pose import WorldPose, angles, to_world
+
+LOCALIZER, POSE_NET = "head-localizer.onnx", "head-pose.onnx"  # in the client's folder of models, and in ours
+MODELS = Path("models/onnx")
+LARGEST_WINDOW = 4.0  # frame widths
+
+
+class State(StrEnum):
+    """What the tracker did with the last frame."""
+
+    TRACKING = "tracking"
+    SEARCHING = "no face found"
+    GREW = f"window dropped: wider than {LARGEST_WINDOW:g} frames"
+    SHRANK = "window dropped: less than a pixel wide"
+
+
+@dataclass(frozen=True, eq=False)
+class HeadPose:
+    """The head in one frame.
+
+    yaw, pitch, roll: degrees, filtered, as the client reports them: positive where the face turns to the left in the
+    image, up, and clockwise in the image; the camera's perspective is corrected. position: (3,) cm, filtered: to the
+    right in the image, up, and away from the camera, of a point at the neck.
+
+    What the pose net said of this frame, unfiltered, in px of the frame: quat (4,) xyzw, pos_size (3,), bbox (4,) xyxy,
+    the next frame's window; landmarks (68, 3), rotation_tril (3, 3) rad and pos_size_tril (3, 3) px are None for a net
+    without them. Frames and units: docs/conventions.md.
+
+    roi: (4,) xyxy px, the square that the net saw. window: the next window's longer side / the frame's width.
+    relocated: whether the localizer has moved the window of a face that was tracked.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+    position: np.ndarray
+    quat: np.ndarray
+    pos_size: np.ndarray
+    bbox: np.ndarray
+    landmarks: np.ndarray | None
+    rotation_tril: np.ndarray | None
+    pos_size_tril: np.ndarray | None
+    roi: np.ndarray
+    window: float
+    relocated: bool
+
+    @property
+    def rotation_std(self) -> np.ndarray | None:
+        """The net's stated deviation of the rotation about the head's own axes x, y, z: (3,) degrees."""
+        return None if self.rotation_tril is None else np.degrees(np.linalg.norm(self.rotation_tril, axis=1))
+
+    @property
+    def pos_size_std(self) -> np.ndarray | None:
+        """The net's stated deviation of x, y and size: (3,) px."""
+        return None if self.pos_size_tril is None else np.linalg.norm(self.pos_size_tril, axis=1)
+
+
+class Tracker:
+    """Follows one head from frame to frame. state: what became of the last frame.
+
+    Args:
+        localizer: ONNX file, or loaded.
+        pose_net: ONNX file, or loaded.
+        fov: diagonal field of view of the camera, degrees.
+        smooth: whether the client's dead-zone filter smooths angles and position; it does if the net states its
+            uncertainty.
+
+    Raises FileNotFoundError or ValueError for a file that the client could not use, and ValueError for the field of
+    view.
+    """
+
+    def __init__(
+        self,
+        localizer: str | os.PathLike[str] | LocalizerModel = MODELS / LOCALIZER,
+        pose_net: str | os.PathLike[str] | PoseModel = MODELS / POSE_NET,
+        *,
+        fov: float = WORLD_POSE.fov,
+        smooth: bool = True,
+    ) -> None:
+        if not 0 < fov < 180:
+            raise ValueError(f"a camera's field of view is between 0 and 180 degrees, not {fov:g}")
+        self.localizer = localizer if isinstance(localizer, LocalizerModel) else LocalizerModel(localizer)
+        self.pose_net = pose_net if isinstance(pose_net, PoseModel) else PoseModel(pose_net)
+        self.fov, self.smooth = fov, smooth
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the face, as at the start."""
+        self.state = State.SEARCHING
+        self._window: np.ndarray | None = None  # x, y, width, height in px of the smallest frame, as `_found`
+        self._found: np.ndarray | None = None  # the localizer's last box, if the window is of the same face
+        self._last: WorldPose | None = None
+
+    def __call__(self, frame: np.ndarray) -> HeadPose | None:
+        """The head in the next frame, (H, W, 3) BGR or (H, W) grey, uint8; None if there is none.
+
+        Raises ValueError for another kind of frame, for one smaller than 8 px, and for a net's output that the client
+        could not use.
+        """
+        if frame.dtype != np.uint8 or not (frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)):
+            raise ValueError(
+                f"a frame is (height, width, 3) BGR or (height, width) grey, uint8, not {frame.shape} {frame.dtype}"
+            )
+        cropped, corner = preprocess.crop_frame(frame)
+        levels = preprocess.pyramid(cropped)
+        relocated = self._localize(levels[-1])
+        if self._window is None:
+            self.state = State.SEARCHING
+            return None
+        level = levels[self._level(levels, self._window)]
+        zoom, scale = len(level) / len(levels[-1]), len(levels[0]) / len(level)
+        square = preprocess.client_square(self._window * np.float32(zoom), level.shape)
+        if square.side <= 0:
+            self._drop(State.SHRANK)
+            return None
+        raw = self.pose_net.run_square(level, square)
+        self._window = (_next_window(raw["box"][0], square) / zoom).astype(np.float32)
+        window = float(self._window[2:].max()) / levels[-1].shape[1]
+        if window > LARGEST_WINDOW:
+            self._drop(State.GREW)
+            return None
+        self.state = State.TRACKING
+        seen = self.pose_net.to_image(raw, square)
+        world = self._world(seen, level.shape)
+        half = square.side / 2
+        roi = np.array([square.x - half, square.y - half, square.x + half, square.y + half], np.float32)
+        return _head_pose(world, seen, roi, scale, np.array([*corner, 0], np.float32), window, relocated)
+
+    def _localize(self, frame: np.ndarray) -> bool:
+        """Look for the face in the smallest frame if need be. Returns whether it has moved the window of another."""
+        if self._found is not None and self._window is not None:
+            if _iou(self._found, self._window) >= LIVE_LOOP.same_face:
+                return False
+        found = self.localizer.predict([frame])
+        x0, y0, x1, y1 = found["bbox"][0]
+        box = np.array([x0, y0, x1 - x0, y1 - y0], np.float32)
+        if found["score"][0] <= LOCALIZER_THRESHOLD or (box[2:] < LIVE_LOOP.smallest_face).all():
+            self._found = None  # the pose net is trusted with the window, if there is one
+            return False
+        self._found = box
+        if self._window is not None and _iou(box, self._window) >= LIVE_LOOP.same_face:
+            return False
+        relocated, self._window = self._window is not None, box
+        return relocated
+
+    def _level(self, levels: list[np.ndarray], window: np.ndarray) -> int:
+        """The number of the frame in which a window has about as many pixels as the net's input."""
+        width = len(levels[0]) / len(levels[-1]) * float(window[2])
+        if not 0 < width < math.inf:
+            return 0
+        return min(max(math.floor(math.log2(width / self.pose_net.input_size[1])), 0), len(levels) - 1)
+
+    def _world(self, seen: dict[str, np.ndarray], shape: tuple[int, ...]) -> WorldPose:
+        """The head in space, filtered."""
+        quat, pos_size = (np.asarray(seen[name][0], np.float64) for name in ("quat", "pos_size"))
+        if not pos_size[2] > 0:
+            raise ValueError(f"{self.pose_net.path}: the head's size is {pos_size[2]:.3g} px, expected more than 0")
+        if self._last is not None and self.smooth and self.pose_net.has_uncertainty:
+            factors = (seen["rotaxis_scales_tril"][0], seen["pos_size_scales_tril"][0])
+            self._last = deadzone.smooth(
+                self._last, quat, pos_size, *factors, lambda quats, places: to_world(quats, places, shape, self.fov)
+            )
+        else:
+            quats, positions = to_world(quat[None], pos_size[None], shape, self.fov)
+            self._last = WorldPose(quats[0], positions[0])
+        return self._last
+
+    def _drop(self, state: State) -> None:
+        self.state, self._window, self._found = state, None, None
+
+
+def _head_pose(
+    world: WorldPose,
+    seen: dict[str, np.ndarray],
+    roi: np.ndarray,
+    scale: float,
+    corner: np.ndarray,
+    window: float,
+    relocated: bool,
+) -> HeadPose:
+    """The pose in px of the frame, from px of one of its sizes, ``scale`` times smaller and without its ``corner``."""
+    yaw, pitch, roll = angles(world.quat)
+    x, y, z = world.position / 10  # cm
+    factor = seen.get("pos_size_scales_tril")
+    return HeadPose(
+        *(yaw, pitch, roll, np.array([x, -y, z])),
+        quat=seen["quat"][0],
+        pos_size=seen["pos_size"][0] * scale + corner,
+        bbox=seen["bbox"][0] * scale + np.tile(corner[:2], 2),
+        landmarks=seen["landmarks"][0] * scale + corner if "landmarks" in seen else None,
+        rotation_tril=seen["rotaxis_scales_tril"][0] if factor is not None else None,
+        pos_size_tril=factor[0] * scale if factor is not None else None,
+        roi=roi * scale + np.tile(corner[:2], 2),
+        window=window,
+        relocated=relocated,
+    )
+
+
+def _next_window(box: np.ndarray, square: preprocess.Square) -> np.ndarray:
+    """The pose net's box (4,) in patch units as x, y, width, height in px, in single precision as in the client."""
+    half = np.float32(square.side / 2)
+    corner = np.array([square.x, square.y], np.float32) + half * box[:2]
+    return np.concatenate([corner, half * (box[2:] - box[:2])])
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two rectangles x, y, width, height; 0 if both are empty."""
+    sides = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
+    shared = float(sides[0] * sides[1]) if (sides > 0).all() else 0.0
+    union = float(a[2] * a[3] + b[2] * b[3]) - shared
+    return shared / union if union else 0.0
