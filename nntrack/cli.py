@@ -8,12 +8,13 @@ import typer
 
 from nntrack import __version__
 from nntrack.command_line import EPILOG, start
-from nntrack.commands import compare, evaluate, experiments, show, update_readme
+from nntrack.commands import compare, demo, evaluate, experiments, show, update_readme
 
 COMMANDS = {
     "show": show,
     "evaluate": evaluate,
     "compare": compare,
+    "demo": demo,
     "experiments": experiments,
     "update-readme": update_readme,
 }

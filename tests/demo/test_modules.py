@@ -173,6 +173,10 @@ def vectors(tmp_path_factory):
 def test_the_modules_compute_what_python_does(vectors):
     tests = sorted(str(path) for path in (PAGE / "test").glob("*.test.js"))
     done = subprocess.run(
-        [NODE, "--test", *tests], env=os.environ | {"VECTORS": str(vectors)}, capture_output=True, text=True, timeout=120
+        [NODE, "--test", *tests],
+        env=os.environ | {"VECTORS": str(vectors)},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
