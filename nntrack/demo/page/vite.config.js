@@ -6,26 +6,21 @@ import { gzipSync } from "node:zlib";
 
 const ort = dirname(createRequire(import.meta.url).resolve("onnxruntime-web"));
 
-// A quarter of its size; the page unpacks it. The build without GPU and JSEP is the smallest one.
+// The smallest runtime, without GPU. WebAssembly is a quarter as large compressed; the page unpacks it.
 const runtime = {
-  name: "compressed-runtime",
+  name: "runtime",
   generateBundle() {
-    const source = gzipSync(readFileSync(join(ort, "ort-wasm-simd-threaded.wasm")), { level: 9 });
+    const read = (name) => readFileSync(join(ort, name));
+    const source = gzipSync(read("ort-wasm-simd-threaded.wasm"), { level: 9 });
     this.emitFile({ type: "asset", fileName: "runtime.wasm.gz", source });
-  },
-};
-
-// onnxruntime-web names its own copy of the runtime, which Vite would add once more, not compressed.
-const withoutCopy = {
-  name: "without-copy-of-runtime",
-  generateBundle(_, bundle) {
-    for (const name of Object.keys(bundle)) if (name.endsWith(".wasm")) delete bundle[name];
+    this.emitFile({ type: "asset", fileName: "runtime.mjs", source: read("ort-wasm-simd-threaded.mjs") });
   },
 };
 
 export default {
   base: "./", // works in any folder of any web server
-  plugins: [withoutCopy, runtime],
+  plugins: [runtime],
+  resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "import", "browser"] },
   build: {
     outDir: "../dist",
     emptyOutDir: true,

@@ -11,6 +11,7 @@ async function runtime() {
   const ort = await import("onnxruntime-web/wasm");
   ort.env.wasm.numThreads = 1; // more need headers that not every web server sends
   ort.env.logLevel = "fatal"; // what goes wrong is told in the page
+  ort.env.wasm.wasmPaths = { mjs: new URL("runtime.mjs", document.baseURI).href };
   ort.env.wasm.wasmBinary = await unpacked("runtime.wasm.gz");
   return ort;
 }
