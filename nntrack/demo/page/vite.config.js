@@ -27,6 +27,6 @@ export default {
     modulePreload: false,
     target: "es2022",
     assetsInlineLimit: 0,
-    rollupOptions: { output: { entryFileNames: "page.js", chunkFileNames: "onnxruntime.js", assetFileNames: "[name][extname]" } },
+    rollupOptions: { output: { entryFileNames: "page.js", codeSplitting: false, assetFileNames: "[name][extname]" } },
   },
 };

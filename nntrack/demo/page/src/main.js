@@ -151,8 +151,11 @@ addEventListener("resize", () => chart.draw(performance.now()));
 
 exclusively(async () => {
   chart.clear();
-  const found = await Promise.all(Object.values(KINDS).map((file) => fetched(`models/${file}`)));
-  builtIn = Object.fromEntries(found.map((network) => [network.kind, network]));
+  builtIn = {};
+  for (const file of Object.values(KINDS)) {
+    const network = await fetched(`models/${file}`);
+    builtIn[network.kind] = network;
+  }
   add(builtIn, "Networks of this page");
   document.body.dataset.ready = "";
 });
