@@ -6,12 +6,14 @@ const AXES = ["#ff4646", "#3cc83c", "#3282ff"]; // right, down, out of the face,
 const AXIS_LENGTH = 0.75; // head radii
 const HEAD = "#ff961e";
 
-// context: of a canvas of the frame's size. pose: of `Tracker.track`.
-export function drawHead(context, pose) {
+// context: of a canvas of the frame's size. pose: of `Tracker.track`. strength: opacity, 0..1.
+export function drawHead(context, pose, strength) {
   const width = Math.max(1, context.canvas.width / 500);
   drawWindow(context, pose.window, width);
-  for (const { points, normals, face } of wires) drawWire(context, pose, points, normals, face, width);
+  for (const { points, normals, face } of wires) drawWire(context, pose, points, normals, face, width, strength);
+  context.globalAlpha = strength;
   drawAxes(context, pose, 2.6 * width);
+  context.globalAlpha = 1;
 }
 
 function drawWindow(context, [x, y, side], width) {
@@ -20,7 +22,7 @@ function drawWindow(context, [x, y, side], width) {
   context.strokeRect(x, y, side, side);
 }
 
-function drawWire(context, { quat, posSize }, points, normals, face, width) {
+function drawWire(context, { quat, posSize }, points, normals, face, width, strength) {
   const [x, y, size] = posSize;
   const places = points.map((point) => apply(quat, point)).map((p) => [x + p[0] * size, y + p[1] * size]);
   const near = normals.map((normal) => apply(quat, normal)[2] < 0);
@@ -31,12 +33,11 @@ function drawWire(context, { quat, posSize }, points, normals, face, width) {
       context.moveTo(...places[i]);
       context.lineTo(...places[i + 1]);
     }
-    context.globalAlpha = side ? (face ? 0.95 : 0.55) : 0.12;
+    context.globalAlpha = strength * (side ? (face ? 0.95 : 0.55) : 0.12);
     context.strokeStyle = HEAD;
     context.lineWidth = width * (face ? 1.3 : 0.9);
     context.stroke();
   }
-  context.globalAlpha = 1;
 }
 
 // The axis that points most towards the viewer last.

@@ -3,7 +3,8 @@ import { ANGLES } from "./chart.js";
 import { drawHead } from "./draw.js";
 import { Tracker } from "./tracker.js";
 
-const HALF_LIFE = 0.9; // of averages over frames
+const KEPT = 0.9; // of an average over frames, by the next one
+const UNSURE = 20; // degrees that the pose net states as its deviation: there may be no face any more
 
 export class View {
   constructor(pair, title, { onRemove } = {}) {
@@ -32,7 +33,7 @@ export class View {
     const start = performance.now();
     const pose = await this.tracker.track(frame);
     const time = performance.now() - start;
-    this.time = this.time ? HALF_LIFE * this.time + (1 - HALF_LIFE) * time : time;
+    this.time = this.time ? KEPT * this.time + (1 - KEPT) * time : time;
     return pose;
   }
 
@@ -45,14 +46,15 @@ export class View {
     canvas.dataset.drawn = "";
     const context = canvas.getContext("2d");
     context.drawImage(picture, 0, 0);
-    if (pose) drawHead(context, pose);
-    this.say(pose ? "" : "No face found");
+    const unsure = pose?.deviation && deviation(pose) > UNSURE;
+    if (pose) drawHead(context, pose, unsure ? 0.35 : 1);
+    this.say(pose ? (unsure ? "Unsure of the face" : "") : "No face found");
     for (const name of ANGLES) this.#set(name, pose, (p) => `${sign(p[name])}°`);
     this.#set("distance", pose, (p) => `${Math.round(p.position[2] / 10)} cm`);
-    this.#set("deviation", pose?.deviation && pose, (p) => `± ${Math.hypot(...p.deviation).toFixed(1)}°`);
+    this.#set("deviation", pose?.deviation && pose, (p) => `± ${deviation(p).toFixed(1)}°`);
     const { score } = this.tracker;
     this.#set("score", score !== null, () => `${Math.round(100 * score)} %`);
-    this.#set("time", true, () => `${this.time.toFixed(1)} ms`);
+    this.#set("time", true, () => `${this.time.toFixed(this.time < 100 ? 1 : 0)} ms`);
     this.#set("fps", fps, () => `${fps.toFixed(0)} / s`);
   }
 
@@ -60,6 +62,8 @@ export class View {
     this.element.querySelector(`[data-value="${name}"]`).textContent = given ? text(given) : "–";
   }
 }
+
+const deviation = (pose) => Math.hypot(...pose.deviation);
 
 function sign(angle) {
   const text = Math.abs(angle).toFixed(1);
