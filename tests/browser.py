@@ -29,7 +29,7 @@ return [...document.querySelectorAll("canvas")].map((canvas) => {
 def started(
     folder: Path, width: int, height: int = 900, flags: tuple[str, ...] = ("host-resolver-rules=MAP * ~NOTFOUND",)
 ):
-    """A driver with a window of so many CSS pixels. folder: for its profile. flags: of Chromium, to begin with no network."""
+    """A driver with a window of so many CSS pixels, by default without a network. folder: for its profile."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (
