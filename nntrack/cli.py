@@ -8,10 +8,11 @@ import typer
 
 from nntrack import __version__
 from nntrack.command_line import EPILOG, start
-from nntrack.commands import check, compare, evaluate, experiments, renew_pretrained, show, track, update_readme
+from nntrack.commands import check, compare, demo, evaluate, experiments, renew_pretrained, show, track, update_readme
 
 COMMANDS = {
     "track": track,
+    "demo": demo,
     "show": show,
     "evaluate": evaluate,
     "compare": compare,

@@ -26,8 +26,10 @@ return [...document.querySelectorAll("canvas")].map((canvas) => {
 
 
 @contextmanager
-def opened(page: Path, folder: Path, width: int, height: int = 900):
-    """A driver that shows the page in a window of so many CSS pixels, all charts drawn. folder: for its profile."""
+def started(
+    folder: Path, width: int, height: int = 900, flags: tuple[str, ...] = ("host-resolver-rules=MAP * ~NOTFOUND",)
+):
+    """A driver with a window of so many CSS pixels, by default without a network. folder: for its profile."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (
@@ -38,7 +40,7 @@ def opened(page: Path, folder: Path, width: int, height: int = 900):
         "disable-background-networking",
         "no-first-run",
         "hide-scrollbars",
-        "host-resolver-rules=MAP * ~NOTFOUND",
+        *flags,
         f"user-data-dir={folder / 'profile'}",
     ):
         options.add_argument(f"--{flag}")
@@ -47,11 +49,18 @@ def opened(page: Path, folder: Path, width: int, height: int = 900):
     try:
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        driver.get(page.as_uri())
-        WebDriverWait(driver, 60).until(lambda d: d.execute_script("return document.body.dataset.drawn"))
         yield driver
     finally:
         driver.quit()
+
+
+@contextmanager
+def opened(page: Path, folder: Path, width: int, height: int = 900):
+    """As `started`, with the page, all charts drawn."""
+    with started(folder, width, height) as driver:
+        driver.get(page.as_uri())
+        WebDriverWait(driver, 60).until(lambda d: d.execute_script("return document.body.dataset.drawn"))
+        yield driver
 
 
 def requests(driver) -> set[str]:

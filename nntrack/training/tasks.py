@@ -96,11 +96,11 @@ def pose_task(
 
     def parts(inside: bool) -> list[Part]:
         found = [Part(s, rows_of(s, held_out.get(n, ()), inside), params.sampling[n]) for n, s in datasets.items()]
-        if photos is not None and any(len(part.rows) for part in found):
+        weight = sum(part.weight for part in found if len(part.rows))
+        if photos is not None and weight:
             rows = rows_of(photos, held_out.get(photos.path.stem, ()), inside, "train")
             without = FaceFree(photos, rows, size)
-            weight = params.no_face / (1 - params.no_face) * sum(part.weight for part in found)
-            found.append(Part(without, np.arange(len(without)), weight))
+            found.append(Part(without, np.arange(len(without)), weight * params.no_face / (1 - params.no_face)))
         return found
 
     return PoseTask(net, params, lr, parts)
