@@ -7,7 +7,10 @@ import typer
 
 
 def main(
-    models: Annotated[Path, typer.Option("--models", "-m", help="folder of both ONNX files")] = Path("models/onnx"),
+    models: Annotated[
+        Path | None,
+        typer.Option("--models", "-m", help="folder of both ONNX files; models/onnx, or those of the package"),
+    ] = None,
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="of the page; 0 for a free one")] = 8765,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open the page")] = True,
 ) -> None:

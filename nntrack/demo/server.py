@@ -7,33 +7,31 @@ from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from nntrack.deploy.tracker import LOCALIZER, POSE_NET
+from nntrack.deploy import pretrained
 
 PAGE = Path(__file__).parent / "dist"
 HOST = "127.0.0.1"  # browsers give the camera to pages of this machine without a certificate
 
 
-def serve(models: str | os.PathLike[str], port: int) -> ThreadingHTTPServer:
+def serve(models: str | os.PathLike[str] | None, port: int) -> ThreadingHTTPServer:
     """A server of the page with the networks in ``models``, which answers when its ``serve_forever`` is called.
 
     Raises FileNotFoundError if one of the networks or the page is not there, OSError if the port cannot be had.
 
     Args:
-        models: folder of both networks.
+        models: folder of both networks; None for those of the last run, or of the package.
         port: 0 for a free one.
     """
-    models = Path(models)
-    for name in (LOCALIZER, POSE_NET):
-        if not (models / name).is_file():
-            raise FileNotFoundError(
-                f"{models / name} does not exist: make it with `dvc repro`, or name a folder (--models)"
-            )
+    networks = pretrained.find(models)
+    for path in networks:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist: make it with `dvc repro`, or name a folder (--models)")
     if not (PAGE / "index.html").is_file():
         raise FileNotFoundError(
             f"{PAGE} holds no page: build it with `npm ci && npm run build` in {PAGE.parent / 'page'}"
         )
     try:
-        return ThreadingHTTPServer((HOST, port), partial(_Handler, models=models))
+        return ThreadingHTTPServer((HOST, port), partial(_Handler, networks=networks))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise OSError(f"port {port} is taken, perhaps by this page: name another (--port)") from error
@@ -45,8 +43,8 @@ def serve(models: str | os.PathLike[str], port: int) -> ThreadingHTTPServer:
 class _Handler(SimpleHTTPRequestHandler):
     """Answers with files of the page, and below ``models/`` with the two networks."""
 
-    def __init__(self, *arguments: object, models: Path) -> None:
-        self._networks = {f"/models/{name}": models / name for name in (LOCALIZER, POSE_NET)}
+    def __init__(self, *arguments: object, networks: tuple[Path, Path]) -> None:
+        self._networks = {f"/models/{path.name}": path for path in networks}
         super().__init__(*arguments, directory=str(PAGE))  # type: ignore[arg-type]
 
     def translate_path(self, path: str) -> str:
