@@ -139,7 +139,7 @@ def test_dvc_reports_to_nobody_and_stages_nothing_in_git():
 
 def test_the_pipeline_fits_on_a_few_screens():
     files = [ROOT / "dvc.yaml", *ROOT.glob("data/*/dvc.yaml")]
-    assert len(files) == 3 and sum(len(path.read_text().splitlines()) for path in files) <= 250
+    assert len(files) == 3 and sum(len(path.read_text().splitlines()) for path in files) <= 270
 
 
 def test_tracked_files_hold_no_path_of_a_machine():
