@@ -18,11 +18,12 @@ def main(
     Example: python -m stages.clip models/onnx data/synthetic/clip metrics/clip.json
     """
     from nntrack import config
-    from nntrack.deploy.tracker import LOCALIZER, POSE_NET, Tracker
+    from nntrack.deploy.pretrained import find
+    from nntrack.deploy.tracker import Tracker
     from nntrack.evaluation import clip
     from nntrack.files import check_outputs, write_json
 
-    networks = [models / LOCALIZER, models / POSE_NET]
+    networks = find(models)
     check_outputs(out, inputs=[*networks, folder])
     params = config.load()
     if params.source == "real" and not folder.exists():

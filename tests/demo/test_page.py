@@ -12,7 +12,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 import nntrack
 from nntrack.demo import server
-from nntrack.deploy.tracker import LOCALIZER, POSE_NET
+from nntrack.deploy.pretrained import LOCALIZER, POSE_NET
 from nntrack.geometry.rotations import geodesic_distance
 from nntrack.synthesis.archives import clip
 from tests import browser, onnx_files
