@@ -5,7 +5,7 @@ import urllib.request
 import pytest
 
 from nntrack.demo import server
-from nntrack.deploy.tracker import LOCALIZER, POSE_NET
+from nntrack.deploy.pretrained import LOCALIZER, POSE_NET
 
 
 @pytest.fixture
