@@ -51,7 +51,9 @@ FILES = [
     ("stages.evaluate", "models/pose faces OUT", "models/pose/model.safetensors"),
     ("stages.evaluate", "net faces OUT --split split", "split"),
     ("stages.stability", "net faces OUT", "faces"),
+    ("stages.clip", "onnx clip OUT", "clip/poses.csv"),
     ("stages.page", "OUT", "params.yaml"),
+    ("nntrack.commands.track", "video --csv OUT --no-window", "video"),
     ("nntrack.commands.evaluate", "net faces OUT --localizer localizer", "localizer"),
     ("nntrack.commands.show", "faces -o OUT", "faces"),
     ("nntrack.commands.update_readme", "metrics --readme OUT", "metrics/published.json"),
@@ -76,7 +78,7 @@ RENEWED = [
 ]
 
 
-PRINT_ONLY = {"nntrack.commands.compare", "nntrack.commands.experiments"}
+PRINT_ONLY = {f"nntrack.commands.{name}" for name in ("check", "compare", "experiments")}
 
 
 def test_every_stage_and_command_is_tried():
