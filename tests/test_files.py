@@ -54,6 +54,8 @@ FILES = [
     ("stages.page", "OUT", "params.yaml"),
     ("nntrack.commands.evaluate", "net faces OUT --localizer localizer", "localizer"),
     ("nntrack.commands.show", "faces -o OUT", "faces"),
+    ("nntrack.commands.track", "film --out OUT", "film"),
+    ("nntrack.commands.track", "film --csv OUT", "models/onnx/head-pose.onnx"),
     ("nntrack.commands.update_readme", "metrics --readme OUT", "metrics/published.json"),
 ]
 # As above, with a file or folder that is written under a name of the stage's own.
@@ -76,7 +78,7 @@ RENEWED = [
 ]
 
 
-PRINT_ONLY = {"nntrack.commands.compare", "nntrack.commands.experiments"}
+PRINT_ONLY = {"nntrack.commands.check", "nntrack.commands.compare", "nntrack.commands.experiments"}
 
 
 def test_every_stage_and_command_is_tried():
