@@ -4,7 +4,8 @@ Pose nets on the labelled photos of AFLW2000-3D and 300W-LP (its mirrored ones i
 windows: where the net's own box leads from the box of the labels, as in the tracker, four windows near that, and the
 mirror images of all. With ``--reference RELEASED.onnx`` also on the faces of WIDER FACE, which have no labels: that
 net's mean answer in its ten windows stands in for the truth where it is sure, so part of the difference is its own.
-Localizers on the validation part of WIDER FACE. Archives that are not in the folder are left out; names and layout are
+Localizers on windows of the validation part of WIDER FACE; on the same windows how well a pose net's stated deviation
+tells faces from what is none (area under the ROC curve). Archives that are not in the folder are left out; names and layout are
 those of ``data/real``. Photos of the first two are not read by the project's readers but here, so that a mistake in
 those would show.
 """
@@ -24,6 +25,7 @@ from scipy.io import loadmat
 
 from nntrack import config
 from nntrack.command_line import run
+from nntrack.data.face_free import FaceFree
 from nntrack.data.hdf5 import Stored
 from nntrack.data.images import decode_grey
 from nntrack.deploy import runtime
@@ -87,10 +89,11 @@ def main(
         sure = compared(runtime.PoseModel(reference), unlabelled(archives / FACES))
         rows = {net: against_reference(posers[net], sure) for net in posers}
         _print(f"WIDER FACE, {len(sure)} faces, difference from {reference.name}; degrees", rows)
-    if FACES in present and localizers:
+    if FACES in present:
         with tempfile.TemporaryDirectory() as scratch:
             stored = convert(archives / FACES, Path(scratch) / "widerface.h5", params.seed)
-            rows = {net: faces_found(localizers[net], stored) for net in localizers}
+            rows = {name: faces_found(net, stored) for name, net in localizers.items()}
+            rows |= {name: faces_told_apart(net, stored) for name, net in posers.items() if net.has_uncertainty}
             _print(f"WIDER FACE, {int(np.sum(stored.strings['subset'] == 'val'))} windows", rows)
 
 
@@ -212,8 +215,24 @@ def faces_found(net: runtime.LocalizerModel, stored: Stored) -> dict[str, str]:
     return {"accuracy": f"{figures['accuracy'].value:.3f}", "IoU": f"{figures['iou'].value:.2f}"}
 
 
+def faces_told_apart(net: runtime.PoseModel, stored: Stored) -> dict[str, str]:
+    """Return the share of pairs, a face and an image of none, where the stated deviation is larger for the second."""
+    rows = np.flatnonzero(stored.strings["subset"] == "val")
+    faces = rows[stored.labels["face"][rows] == 1]
+    none = FaceFree(stored, rows, int(min(stored.image.shape[1:])))
+    seen = [(stored.image[row], square_around(stored.labels["bbox"][row])) for row in faces]
+    unseen = [(none.image[number], none.labels["roi"][number]) for number in range(len(none))]
+    face, other = (
+        errors.root_mean_variance(
+            net.predict([i for i, _ in shown], np.stack([w for _, w in shown]))["rotaxis_scales_tril"]
+        )
+        for shown in (seen, unseen)
+    )
+    return {"AUROC": f"{(other[:, None] > face).mean():.3f}"}
+
+
 def _print(title: str, rows: dict[str, dict[str, str]]) -> None:
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("network").reset_index()
+    table = pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("network").reset_index()
     print(f"\n{title}\n\n{table.to_markdown(index=False, disable_numparse=True)}", flush=True)
 
 

@@ -57,7 +57,7 @@ FILES = [
     ("nntrack.commands.evaluate", "net faces OUT --localizer localizer", "localizer"),
     ("nntrack.commands.show", "faces -o OUT", "faces"),
     ("nntrack.commands.track", "film --out OUT", "film"),
-    ("nntrack.commands.track", "film --csv OUT", "models/onnx/head-pose.onnx"),
+    ("nntrack.commands.track", "film --models models/onnx --csv OUT", "models/onnx/head-pose.onnx"),
     ("nntrack.commands.update_readme", "metrics --readme OUT", "metrics/published.json"),
 ]
 # As above, with a file or folder that is written under a name of the stage's own.
