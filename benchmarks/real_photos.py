@@ -5,9 +5,9 @@ windows: where the net's own box leads from the box of the labels, as in the tra
 mirror images of all. With ``--reference RELEASED.onnx`` also on the faces of WIDER FACE, which have no labels: that
 net's mean answer in its ten windows stands in for the truth where it is sure, so part of the difference is its own.
 Localizers on windows of the validation part of WIDER FACE; on the same windows how well a pose net's stated deviation
-tells faces from what is none (area under the ROC curve). Archives that are not in the folder are left out; names and layout are
-those of ``data/real``. Photos of the first two are not read by the project's readers but here, so that a mistake in
-those would show.
+tells faces from what is none (area under the ROC curve). Archives that are not in the folder are left out; names and
+layout are those of ``data/real``. Photos of the first two are not read by the project's readers but here, so that a
+mistake in those would show.
 """
 
 import io

@@ -47,7 +47,7 @@ def test_the_readme_is_short():
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_and_code_that_are_named_exist(page):
     text = page.read_text()
-    assert {*re.findall(r"(?:`|^ {4})nntrack\s+([a-z-]+)", text, re.MULTILINE)} <= {*cli.COMMANDS}
+    assert {*re.findall(r"(?:`|^ {4})nntrack\s+([a-z][a-z-]+)", text, re.MULTILINE)} <= {*cli.COMMANDS}
     for kind, module in re.findall(r"python -m (stages|benchmarks)\.(\w+)", text):
         assert (ROOT / kind / f"{module}.py").is_file(), module
     for path in re.findall(r"`([\w.]+/[\w/.]+\.(?:py|sh|md))`", text):

@@ -58,7 +58,7 @@ def test_there_is_a_table_per_set_of_faces_with_a_row_per_network(shared, capsys
     tables = [table.splitlines() for table in capsys.readouterr().out.strip().split("\n\n")]
     titles, tables = tables[::2], [[line.strip("| ").split("|") for line in table] for table in tables[1::2]]
     assert [title[0].partition(",")[0] for title in titles] == ["AFLW2000-3D", "300W-LP", "WIDER FACE"]
-    assert all(len(table) == 3 for table in tables)
+    assert [len(table) for table in tables] == [3, 3, 4]
     # a released net is good on all of them, or they were read wrongly
     aflw2k, w300lp, faces = (float(table[2][1]) for table in tables)
-    assert aflw2k < 4 and w300lp < 4 and faces > 0.9
+    assert aflw2k < 4 and w300lp < 4 and faces > 0.9 and float(tables[2][3][3]) > 0.9

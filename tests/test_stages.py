@@ -18,7 +18,7 @@ from tests.test_house import STAGES
 NAMES = [f"stages.{path.stem}" for path in STAGES] + [
     f"nntrack.commands.{name.replace('-', '_')}" for name in cli.COMMANDS
 ]
-WITHOUT_PARAMS = tuple(f"nntrack.commands.{name}" for name in ("check", "show", "track", "update_readme"))
+WITHOUT_PARAMS = tuple(f"nntrack.commands.{name}" for name in ("check", "demo", "show", "track", "update_readme"))
 TRACEBACK = "Traceback (most recent call last)"
 
 
