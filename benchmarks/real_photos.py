@@ -43,14 +43,16 @@ WINDOWS = ((1.0, 0.0, 0.0), (0.94, 0.0, 0.0), (1.06, 0.0, 0.0), (1.0, 0.03, 0.03
 LEAST_FACE = 64  # px, both sides of a face without labels
 SURE = {"spread": 4.0, "deviation": 9.0, "overlap": 0.35}  # degrees, degrees, IoU: of the reference's answers
 YAW = (0, 15, 30, 50, 90)  # degrees, bounds of the groups
-NEAR = 20.0  # degrees: pitch is compared where the answer is no failure
+NEAR = 20.0  # degrees: pitch is compared where the answer is no failure ...
+UPRIGHT = 60.0  # degrees: ... and the head is turned and tilted by less, as the angles of others say little
 
 
 class Face(NamedTuple):
-    """A face in a grey photo (H, W); start: the first window, px xyxy; quat (4,): None where there is no label."""
+    """A face in a grey photo (H, W). start: the first window, box: its own, px xyxy. quat (4,): None where unknown."""
 
     image: np.ndarray
     start: np.ndarray
+    box: np.ndarray
     quat: np.ndarray | None
 
 
@@ -111,7 +113,8 @@ def photos(archive: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
 def labelled(photo: tuple[np.ndarray, np.ndarray, np.ndarray], scale: float) -> Face:
     """The face of a photo of `photos`; its first window is the square ``scale`` times the box of the landmarks."""
     image, quat, points = photo
-    return Face(image, square_around(landmark_box(points), scale), quat)
+    box = landmark_box(points)
+    return Face(image, square_around(box, scale), box, quat)
 
 
 def unlabelled(folder: Path) -> Iterator[Face]:
@@ -126,7 +129,7 @@ def unlabelled(folder: Path) -> Iterator[Face]:
                     image = decode_grey(opened.read(have[photo])) if photo in have and boxes else None
                     for x, y, width, height in boxes if image is not None else ():
                         box = np.array([x, y, x + width, y + height], np.float64)
-                        yield Face(image, square_around(box, 1.2), None)
+                        yield Face(image, square_around(box, 1.2), box, None)
 
 
 def answers(net: runtime.PoseModel, face: Face) -> Answers:
@@ -163,7 +166,7 @@ def compared(reference: runtime.PoseModel, faces: Iterator[Face]) -> list[Face]:
         quats = np.concatenate([found.quat, found.mirrored])
         mean = mean_quat(quats)
         spread = np.degrees(np.sqrt(np.mean(np.square(geodesic_distance(quats, np.broadcast_to(mean, quats.shape))))))
-        overlap = box_iou(square_around(face.start, 1 / 1.2), found.window)
+        overlap = box_iou(face.box, found.window)
         if spread <= SURE["spread"] and found.deviation <= SURE["deviation"] and overlap >= SURE["overlap"]:
             sure.append(face._replace(quat=mean))
     return sure
@@ -186,6 +189,7 @@ def _figures(predicted: np.ndarray, true: np.ndarray) -> dict[str, str]:
     off = errors.wrap_degrees(errors.aflw_degrees(predicted) - errors.aflw_degrees(true))
     pitch, yaw, roll = np.abs(off).mean(axis=0)
     near = np.degrees(geodesic_distance(predicted, true)) < NEAR
+    near &= (np.abs(errors.aflw_degrees(true)[:, 1:]) < UPRIGHT).all(axis=1)
     expected, offset = errors.aflw_degrees(true)[near, 0], off[near, 0]
     slope = f"{np.polyfit(expected, expected + offset, 1)[0]:.2f}" if np.ptp(expected) > 1 else "-"
     return {
