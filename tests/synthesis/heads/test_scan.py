@@ -119,7 +119,7 @@ def test_people_of_a_folder_without_expressions_are_at_rest(scanned_folder, tmp_
     np.testing.assert_array_equal(stiff.express(rest, stiff.sample_expression(rng)), rest)
 
 
-TINY = {"aflw2k": 1, "w300lp": 1, "views": 1, "clips": 1, "frames": 2, "widerface": 1, "biwi": 1}
+TINY = {"aflw2k": 1, "w300lp": 1, "views": 1, "clips": 1, "frames": 2, "widerface": 1, "biwi": 1, "clip": 2}
 
 
 def test_archives_are_rendered_from_it(scanned_folder, tmp_path):
