@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ MODELS = Path("models/onnx")  # of the last run
 FOLDER = Path(nntrack.__file__).parent / "pretrained"
 CARD, PARAMS, RECORD = "model_card.md", "params.yaml", "record.json"
 METRICS = ("aflw2k", "localizer")
+_CODE = ("nntrack/", "stages/", "dvc.yaml")
 LARGEST = 6 << 20  # bytes of both networks together
 
 
@@ -69,14 +70,22 @@ def digest(path: Path) -> str:
 
 
 def _commit(project: Path) -> str:
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=project, capture_output=True, text=True)
-        if done.returncode:
-            raise ValueError(f"git {words[0]}: {done.stderr.strip()}")
-        return done.stdout.strip()
+    """The commit of the project's code; raises ValueError if the code has changed since."""
+    # only here, and a second to load
+    from dulwich import porcelain
+    from dulwich.errors import NotGitRepository
+    from dulwich.repo import Repo
 
-    if changed := git("status", "--porcelain", "--", "nntrack", "stages", "dvc.yaml", f":!nntrack/{FOLDER.name}"):
+    try:
+        with Repo(str(project)) as repo:
+            found = porcelain.status(repo, untracked_files="no")
+            changed = [os.fsdecode(path) for path in chain(found.unstaged, *found.staged.values())]
+            commit = repo.head().decode()
+    except NotGitRepository as error:
         raise ValueError(
-            f"the code is not committed ({changed.split()[-1]}), so nobody could make these networks again"
-        )
-    return git("rev-parse", "HEAD")
+            f"{project.absolute()} is not the folder of a git repository, so no commit can be named"
+        ) from error
+    code = [path for path in changed if path.startswith(_CODE) and not path.startswith(f"nntrack/{FOLDER.name}/")]
+    if code:
+        raise ValueError(f"the code is not committed ({code[0]}), so nobody could make these networks again")
+    return commit
