@@ -131,7 +131,7 @@ def _answer(process: subprocess.Popen) -> Any:
 def _train_on_request(folder: Path, steps: int) -> None:
     params = config.load()
     how, schedule = _machine.alone(params), params.pose
-    schedule = schedule.model_copy(update={"sampling": {NAME: 1.0}})
+    schedule = schedule.model_copy(update={"sampling": {NAME: 1.0}, "no_face": 0.0})
     before = _machine.resident_mb()
     with torch_settings.settings(how.threads):
         task = tasks.pose_task(folder, {}, FACE, schedule, params.lr, how.seed)
