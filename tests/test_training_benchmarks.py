@@ -204,6 +204,6 @@ def test_memory_is_measured(checkout, monkeypatch, capsys):
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["samples"] == {"small": 24, "large": 80}
     assert found["ratio"] > 0 and found["steps"] == 1
-    assert found["label_bytes_per_sample"] == 219 * 4 + 5  # all labels and masks but face and camera
+    assert found["label_bytes_per_sample"] == 220 * 4 + 6  # all labels and masks but the camera
     assert all(peak["all"] > 1 for peak in found["peak_mb"].values())
     assert not list((checkout / "work").iterdir())
