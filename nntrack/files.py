@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import hashlib
 import io
 import json
 import os
@@ -86,6 +87,12 @@ def _files_like(path: Path, place: Path) -> Iterator[str | os.PathLike[str]]:
         with os.scandir(root) as entries:
             found = [e for e in entries if (e.inode() == inode or e.is_symlink()) and os.path.isfile(e)]
         yield from found
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """The sha256 of a file in hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

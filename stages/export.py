@@ -42,10 +42,10 @@ def main(
         "pose": export.export_pose(load_pose(pose), onnx["pose"], facts["pose"]),
         "localizer": export.export_localizer(load_localizer(localizer), onnx["localizer"], facts["localizer"]),
     }
-    stored = {"pose": hdf5.Stored(datasets / f"{posed[0]}.h5"), "localizer": hdf5.Stored(datasets / "widerface.h5")}
     for net, path in onnx.items():
         check.print_warnings(path)
-        quantize.quantize(path, int8[net], stored[net])
+        names = posed if net == "pose" else ["widerface"]
+        quantize.quantize(path, int8[net], [hdf5.Stored(datasets / f"{name}.h5") for name in names])
         figures[net]["int8_bytes"] = int8[net].stat().st_size
     write_json(metrics, {"export": figures})
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nntrack.contract import WORLD_POSE
+
 if TYPE_CHECKING:
     from nntrack import HeadPose
     from nntrack.deploy.frames import Source
@@ -23,7 +25,7 @@ def main(
         Path | None,
         typer.Option(help="folder of head-localizer.onnx and head-pose.onnx; models/onnx, or those of the package"),
     ] = None,
-    fov: Annotated[float, typer.Option(help="diagonal field of view of the camera, degrees")] = 56.0,
+    fov: Annotated[float, typer.Option(help="diagonal field of view of the camera, degrees")] = WORLD_POSE.fov,
     opentrack: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="send the poses to Opentrack's input 'UDP over network'")
     ] = None,

@@ -4,7 +4,6 @@ In ``nntrack/pretrained/`` lie the two ONNX files, their model card, the paramet
 ``record.json``: commit (str), files (sha256 by name), metrics (the files of ``metrics/`` that DVC prints, by name).
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from typing import Any
 import nntrack
 from nntrack import config
 from nntrack.deploy import runtime
-from nntrack.files import replacing, write_json
+from nntrack.files import replacing, sha256, write_json
 
 LOCALIZER, POSE_NET = "head-localizer.onnx", "head-pose.onnx"  # in the client's folder of models, and in ours
 MODELS = Path("models/onnx")  # of the last run
@@ -52,7 +51,7 @@ def renew(project: Path = Path(), folder: Path = FOLDER) -> dict[str, Any]:
         raise ValueError(f"the networks have more than {LARGEST} bytes, too many for the package")
     record = {
         "commit": _commit(project),
-        "files": {path.name: digest(path) for path in sources},
+        "files": {path.name: sha256(path) for path in sources},
         "metrics": {name: json.loads((project / f"metrics/{name}.json").read_text()) for name in METRICS},
     }
     folder.mkdir(exist_ok=True)
@@ -61,12 +60,6 @@ def renew(project: Path = Path(), folder: Path = FOLDER) -> dict[str, Any]:
             shutil.copyfile(path, partial)
     write_json(folder / RECORD, record)
     return record
-
-
-def digest(path: Path) -> str:
-    """The file's sha256 in hexadecimal digits."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _commit(project: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nntrack.data.datasets import in_pipeline
 from nntrack.data.hdf5_files import is_hdf5
-from nntrack.files import write_text
+from nntrack.files import sha256, write_text
 from nntrack.readers.archive import companion, folder_files, locate
 from nntrack.readers.members import list_zip
 
@@ -56,7 +56,7 @@ def fingerprint(path: str | os.PathLike[str]) -> dict[str, str | int]:
     """
     path = Path(path)
     if is_hdf5(path):
-        return {"kind": "hdf5", "members": 1, "bytes": path.stat().st_size, "sha256": _digest(path)}
+        return {"kind": "hdf5", "members": 1, "bytes": path.stat().st_size, "sha256": sha256(path)}
     rows, total = [], 0
     if path.is_dir():
         for file in folder_files(path):
@@ -104,13 +104,8 @@ def _content(archive: Path) -> str:
     lines = [f"archive: {archive.name}", *(f"{key}: {value}" for key, value in found.items())]
     beside = companion(archive, _COMPANIONS.get(archive.name, ""))
     if beside.is_file():
-        lines.append(f"{beside.name}: {_digest(beside)}")
+        lines.append(f"{beside.name}: {sha256(beside)}")
     return "\n".join(lines) + "\n"
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _mark(archive: Path, unused: bool) -> str:

@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from nntrack import config
-from nntrack.files import replacing
+from nntrack.files import replacing, sha256
 
 NAME = "checkpoint"
 EVERY = 10.0  # seconds between two checkpoints, at least
@@ -167,7 +167,7 @@ def _content(path: str | os.PathLike[str]) -> tuple[str, int, int]:
 def _code() -> dict[str, str]:
     """The hash of the file of each loaded module of the project, by module."""
     ours = {name: module.__file__ for name, module in sys.modules.items() if f"{name}.".startswith("nntrack.")}
-    return {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in ours.items() if file}
+    return {name: sha256(file) for name, file in ours.items() if file}
 
 
 def _warn(text: str) -> None:

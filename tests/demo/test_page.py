@@ -12,11 +12,10 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 import nntrack
 from nntrack.demo import server
-from nntrack.deploy.pretrained import LOCALIZER, POSE_NET
+from nntrack.deploy.pretrained import FOLDER, LOCALIZER, POSE_NET
 from nntrack.geometry.rotations import geodesic_distance
 from nntrack.synthesis.archives import clip
 from tests import browser, onnx_files
-from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(
     not (browser.CHROMIUM and browser.DRIVER),
@@ -96,10 +95,7 @@ def stand_ins(tmp_path):
 
 @pytest.fixture
 def trained():
-    folder = ROOT / "models/onnx"
-    if not (folder / POSE_NET).exists():
-        pytest.skip("needs the networks of a run: dvc repro")
-    return folder
+    return FOLDER
 
 
 @contextmanager
@@ -150,12 +146,17 @@ def recorded(driver, count):
     return [look["number"] for look in found], [look["pose"] for look in found]
 
 
+def seen_by_camera(driver):
+    """As `recorded`, of some looks through the camera."""
+    driver.execute_script(RECORD)
+    driver.find_element("id", "camera").click()
+    return recorded(driver, 12)
+
+
 @pytest.mark.slow
 def test_the_camera_is_followed_as_in_python(stand_ins, camera, frames, tmp_path):
     with page(stand_ins, tmp_path, *CAMERA, f"use-file-for-fake-video-capture={camera}") as driver:
-        driver.execute_script(RECORD)
-        driver.find_element("id", "camera").click()
-        numbers, poses = recorded(driver, 12)
+        numbers, poses = seen_by_camera(driver)
         assert len(set(numbers)) > 3
         for theirs, ours in zip(follow(stand_ins, frames, numbers), poses, strict=True):
             assert abs(theirs.pitch - ours["pitch"]) < 1.0  # the camera's levels are rounded on their way
@@ -169,9 +170,7 @@ def test_the_camera_is_followed_as_in_python(stand_ins, camera, frames, tmp_path
 @pytest.mark.slow
 def test_trained_networks_see_the_head_as_in_python(trained, camera, frames, tmp_path):
     with page(trained, tmp_path, *CAMERA, f"use-file-for-fake-video-capture={camera}") as driver:
-        driver.execute_script(RECORD)
-        driver.find_element("id", "camera").click()
-        numbers, poses = recorded(driver, 12)
+        numbers, poses = seen_by_camera(driver)
         pairs = [(t, o) for t, o in zip(follow(trained, frames, numbers), poses, strict=True) if t and o]
         assert len(pairs) >= 0.9 * len(poses)
         angles = [geodesic_distance(t.quat.astype(float), np.array(o["quat"])) for t, o in pairs]

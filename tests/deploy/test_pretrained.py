@@ -31,7 +31,7 @@ class TestThoseOfThePackage:
     def test_files_are_those_of_the_record(self):
         assert {*self.record["files"]} == {*FILES, pretrained.CARD, pretrained.PARAMS}
         for name, digest in self.record["files"].items():
-            assert pretrained.digest(pretrained.FOLDER / name) == digest
+            assert pretrained.sha256(pretrained.FOLDER / name) == digest
         assert sum((pretrained.FOLDER / name).stat().st_size for name in FILES) <= pretrained.LARGEST
 
     def test_the_parameters_are_those_of_the_training(self):

@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
 def test_an_8_bit_network_is_smaller_and_says_nearly_the_same(net, folder, tmp_path):
     stored = quantize.Stored(folder / f"{net}.h5")
     original, out = folder / f"{net}.onnx", tmp_path / "int8.onnx"
-    quantize.quantize(original, out, stored)
+    quantize.quantize(original, out, [quantize.Stored(folder / "empty.h5"), stored])
     assert out.stat().st_size < 0.6 * original.stat().st_size
     one, other = runtime.load(original), runtime.load(out)
     assert other.metadata == one.metadata and other.version == one.version
@@ -32,11 +32,11 @@ def test_an_8_bit_network_is_smaller_and_says_nearly_the_same(net, folder, tmp_p
         expected, found = one.run(inputs["x"][0, 0]), other.run(inputs["x"][0, 0])
         for name, value in expected.items():
             assert np.abs(found[name] - value).mean() < 0.1 * max(1, np.abs(value).max())
-    quantize.quantize(original, tmp_path / "again.onnx", stored)
+    quantize.quantize(original, tmp_path / "again.onnx", [stored])
     assert (tmp_path / "again.onnx").read_bytes() == out.read_bytes()
 
 
 def test_without_images_there_is_no_8_bit_network(folder, tmp_path):
-    with pytest.raises(ValueError, match=r"empty\.h5 holds no image"):
-        quantize.quantize(folder / "pose.onnx", tmp_path / "x.onnx", quantize.Stored(folder / "empty.h5"))
+    with pytest.raises(ValueError, match=r"empty\.h5: there is no sample"):
+        quantize.quantize(folder / "pose.onnx", tmp_path / "x.onnx", [quantize.Stored(folder / "empty.h5")])
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ export const POSE_OUTPUTS = {
 };
 export const POSE_REQUIRED = ["pos_size", "quat", "box"];
 export const MODEL_VERSIONS = [2, 4]; // oldest and newest whose quaternions are in the present frame
-export const UNIT_TOLERANCE = 0.02; // of a quaternion's length
+export const UNIT_TOLERANCE = 0.001; // of a quaternion's length
 export const PREPROCESSING = { quantile: 0.9, dark_below: 127, target: 0.45, floor: 5, offset: 0.5 };
 export const LIVE_LOOP = {
   aspect: [4, 3],
