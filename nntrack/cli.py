@@ -8,7 +8,18 @@ import typer
 
 from nntrack import __version__
 from nntrack.command_line import EPILOG, start
-from nntrack.commands import check, compare, demo, evaluate, experiments, renew_pretrained, show, track, update_readme
+from nntrack.commands import (
+    card,
+    check,
+    compare,
+    demo,
+    evaluate,
+    experiments,
+    renew_pretrained,
+    show,
+    track,
+    update_readme,
+)
 
 COMMANDS = {
     "track": track,
@@ -16,6 +27,7 @@ COMMANDS = {
     "show": show,
     "evaluate": evaluate,
     "compare": compare,
+    "card": card,
     "check": check,
     "experiments": experiments,
     "update-readme": update_readme,

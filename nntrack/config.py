@@ -164,19 +164,18 @@ class Pose(Schedule):
         return self
 
 
-class Stability(_Section):
-    """How many faces and noisy copies the jitter of the pose net is measured on."""
+class Card(_Section):
+    """How much the report card is measured on."""
 
-    faces: Count  # of AFLW2000-3D, evenly chosen
-    draws: Annotated[int, Field(ge=2)]  # noisy copies per face and strength
+    size: Positive  # of the card's counts of faces, people and clips; less is faster and less sure
 
 
 class Evaluate(_Section):
-    """Pose protocols on AFLW2000-3D."""
+    """Pose protocols on AFLW2000-3D, and the report card."""
 
     bbox_scale: Positive  # side of the crop / longer side of the landmark box
     center_crop: Positive  # side of the fixed centre crop / side of the photo
-    stability: Stability
+    card: Card
 
 
 # The parameters that weights depend on; those of `synthesize` too if the archives are rendered.

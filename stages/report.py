@@ -12,7 +12,8 @@ def main(
     metrics: Annotated[Path, typer.Argument(help="folder of the metrics")],
     models: Annotated[Path, typer.Argument(help="folder of the two ONNX files")],
     folder: Annotated[
-        Path, typer.Argument(help="folder of pictures/; results.md, model_card.md and report.md are written here")
+        Path,
+        typer.Argument(help="folder of pictures/ and card/; results.md, model_card.md and report.md are written here"),
     ],
 ) -> None:
     """Write the pages into FOLDER.
@@ -27,12 +28,13 @@ def main(
     check_outputs(*(folder / name for name in ("results.md", "model_card.md", "report.md")), inputs=[metrics, models])
     params, measured, facts = config.load(), report.read_metrics(metrics), report.read_facts(models)
     pictures = [path.stem for path in (folder / "pictures").glob("*.jpg")]
+    charts = [path.stem for path in (folder / "card").glob("*.svg")]
     values = params.model_dump(mode="json")
     scans = params.synthesize.facekit if params.synthesize.heads.facekit else None
     pages = {
         "results.md": tables.results(measured),
         "model_card.md": model_card(measured, facts, scans),
-        "report.md": report.report(measured, facts, values, pictures),
+        "report.md": report.report(measured, facts, values, pictures, charts),
     }
     for name, text in pages.items():
         write_text(folder / name, text)

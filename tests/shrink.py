@@ -23,7 +23,7 @@ TINY = {
     "localizer": {"steps": 6, "warmup_steps": 1, "batch_size": 4, "validate_every": 3},
     "pose": {"steps": 6, "warmup_steps": 1, "batch_size": 8, "validate_every": 3, "width": 0.25},
     "split": {"held_out": 0.25},
-    "evaluate": {"stability": {"faces": 3, "draws": 4}},
+    "evaluate": {"card": {"size": 0.01}},
 }
 
 

@@ -18,7 +18,9 @@ from tests.test_house import STAGES
 NAMES = [f"stages.{path.stem}" for path in STAGES] + [
     f"nntrack.commands.{name.replace('-', '_')}" for name in cli.COMMANDS
 ]
-WITHOUT_PARAMS = tuple(f"nntrack.commands.{name}" for name in ("check", "demo", "show", "track", "update_readme"))
+WITHOUT_PARAMS = tuple(
+    f"nntrack.commands.{name}" for name in ("card", "check", "demo", "show", "track", "update_readme")
+)
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -81,8 +83,8 @@ def test_a_wrong_argument_is_one_line(name, monkeypatch, capsys):
         assert "Missing argument" in said(capsys)
 
 
-# without arguments `demo` serves the networks of the package
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "nntrack.commands.demo"])
+# without arguments these take the networks of the package
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"nntrack.commands.demo", "nntrack.commands.card"}))
 def test_a_missing_file_is_one_line(name, project, monkeypatch, capsys):
     arguments = absent(name, project)
     if name in ("stages.synthesize", "stages.page"):  # read nothing else

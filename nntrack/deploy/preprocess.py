@@ -53,10 +53,14 @@ def cut_patch(image: np.ndarray, square: Square, size: int) -> np.ndarray:
 
 def pose_input(patch: np.ndarray) -> np.ndarray:
     """A grey patch 0..255 as the pose net's input, float32; dark patches are brightened (contract.PREPROCESSING)."""
-    rule = PREPROCESSING
-    counts = np.cumsum(np.bincount(patch.ravel(), minlength=256))
-    level = int(np.argmax(counts > int(patch.size * rule.quantile)))
+    rule, level = PREPROCESSING, window_level(patch)
     return _to_float(patch, rule.target / max(rule.floor, level) if level < rule.dark_below else 1 / 255)
+
+
+def window_level(patch: np.ndarray) -> int:
+    """The grey level of a patch (size, size) uint8 by which the client decides whether it is dark."""
+    counts = np.cumsum(np.bincount(patch.ravel(), minlength=256))
+    return int(np.argmax(counts > int(patch.size * PREPROCESSING.quantile)))
 
 
 def localizer_input(frame: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 from nntrack.contract import LIVE_LOOP, LOCALIZER_THRESHOLD, WORLD_POSE
 from nntrack.deploy import deadzone, preprocess, pretrained
 from nntrack.deploy.runtime import LocalizerModel, PoseModel
-from nntrack.deploy.window import iou, look, relative_width
+from nntrack.deploy.window import iou, look, relative_width, to_window
 from nntrack.deploy.world_pose import WorldPose, angles, to_world
 
 LARGEST_WINDOW = 4.0  # frame widths
@@ -113,7 +113,12 @@ class Tracker:
         self.state = State.SEARCHING
         self._window: np.ndarray | None = None  # x, y, width, height in px of the smallest frame, as `_found`
         self._found: np.ndarray | None = None  # the localizer's last box, if the window is of the same face
+        self._given: np.ndarray | None = None  # a box (4,) xyxy px of the next frame
         self._last: WorldPose | None = None
+
+    def follow(self, bbox: np.ndarray) -> None:
+        """Take a box (4,) xyxy px of the next frame for the face, as if the localizer had just found it there."""
+        self._given = bbox
 
     def __call__(self, frame: np.ndarray) -> HeadPose | None:
         """The head in the next frame, (H, W, 3) BGR or (H, W) grey, uint8; None if there is none.
@@ -127,6 +132,9 @@ class Tracker:
             )
         cropped, corner = preprocess.crop_frame(frame)
         levels = preprocess.pyramid(cropped)
+        if self._given is not None:
+            self._window = self._found = to_window(self._given, corner, levels)
+            self._given = None
         relocated = self._localize(levels[-1])
         if self._window is None:
             self.state = State.SEARCHING

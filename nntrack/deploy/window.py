@@ -49,6 +49,18 @@ def look(net: PoseModel, levels: Sequence[np.ndarray], window: np.ndarray) -> Lo
     return Look(number, square, raw, following.astype(np.float32))
 
 
+def to_window(bbox: np.ndarray, corner: tuple[int, int], levels: Sequence[np.ndarray]) -> np.ndarray:
+    """The window of a box (4,) xyxy px of the whole frame.
+
+    Args:
+        bbox: (4,).
+        corner: x, y in the frame, px, of what `levels` show (`preprocess.crop_frame`).
+        levels: the sizes of the frame, the largest first.
+    """
+    low, high = (np.asarray(bbox, np.float64).reshape(2, 2) - corner) * (len(levels[-1]) / len(levels[0]))
+    return np.concatenate([low, high - low]).astype(np.float32)
+
+
 def relative_width(window: np.ndarray, levels: Sequence[np.ndarray]) -> float:
     """A window's longer side / the frame's width."""
     return float(window[2:].max()) / levels[-1].shape[1]

@@ -1,83 +1,83 @@
-"""The perturbations of the jitter measure: one face with camera noise, compressed, or cropped a little differently."""
+"""The perturbations of the report card: one face with camera noise, compressed, or cropped a little differently."""
 
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
-from nntrack.deploy.preprocess import roi_square
-
 NOISE = (1, 8, 16, 32)  # standard deviations in grey levels of 255
 QUALITIES = (70, 30)  # of JPEG, which many webcams send
-# px of the photo: the tracker rounds a window to whole pixels, so smaller steps would show the same patch again
-SHIFTS = np.repeat(np.arange(-4.0, 5.0), 4)
-SCALES = np.geomspace(0.8, 1.25, len(SHIFTS))
-_MARGIN = 4  # px about a window: its sampling reads less than that beyond its edge
+# px of the frame: the tracker rounds a window to whole pixels, so smaller steps would show the same patch again
+SHIFTS = tuple(range(-4, 5))
+_FULL, _GAMMA = 2000, 2.2  # photons of a white pixel in good light; what grey levels are to light
+_JPEG_EVERY = 4  # frames with noise
+_BLOCK = 8  # px: a JPEG is compressed in blocks of so many, so that parts cut between them are decoded alike
 
-# By name, what each is called in tables: those with random noise, then all.
-RANDOM = {f"noise_{sigma}": f"camera noise of {sigma}" for sigma in NOISE} | {
-    f"jpeg_{quality}": f"camera noise of {NOISE[0]}, JPEG of quality {quality}" for quality in QUALITIES
+# By name, what each is called in tables
+RANDOM = {f"noise_{sigma}": f"noise of {sigma}" for sigma in NOISE} | {
+    f"jpeg_{quality}": f"noise of {NOISE[0]}, JPEG of quality {quality}" for quality in QUALITIES
 }
-PERTURBATIONS = RANDOM | {
-    "shift": "window shifted by up to 4 px",
-    "scale": "window scaled by 0.8 to 1.25",
-    "crop": "window shifted and scaled",
+CROPS = {"near": "window of 0.8 to 1.25", "wide": "window of 0.7 to 1.5"}
+SCALES = {
+    "near": np.geomspace(0.8, 1.25, 11),
+    "wide": np.geomspace(0.7, 1.5, 17),
 }
 
 
-def windows(roi: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The windows xyxy (36, 4) of each perturbation that crops a face differently than ``roi`` (4,).
+def part_around(window: np.ndarray, shape: tuple[int, ...], margin: int) -> tuple[slice, slice]:
+    """Rows and columns of an image that hold a window xyxy (4,) px and ``margin`` px about it, in whole JPEG blocks.
 
-    In each the shifts along x, the shifts along y and the scales that it varies all occur, in random order and each as
-    often as the others (a Latin hypercube): that many windows cover all three together. The net sees them rounded to
-    whole pixels, as in the tracker.
+    As in the client the window's centre is moved into the image.
     """
-    still, same = np.zeros_like(SHIFTS), np.ones_like(SCALES)
-    mixed = rng.permutation
-    designs = {
-        "shift": (mixed(SHIFTS), mixed(SHIFTS), same),
-        "scale": (still, still, SCALES),
-        "crop": (mixed(SHIFTS), mixed(SHIFTS), SCALES),
-    }
-    centre, half = (roi[:2] + roi[2:]) / 2, (roi[2:] - roi[:2]) / 2
-    found = {}
-    for name, (x, y, scale) in designs.items():
-        centres, halves = centre + np.stack([x, y], axis=1), half * scale[:, None]
-        found[name] = np.concatenate([centres - halves, centres + halves], axis=1)
-    return found
+    centre, half = np.clip((window[:2] + window[2:]) / 2, 0, shape[1::-1]), max(window[2:] - window[:2]) / 2
+    low = np.floor((centre - half - margin) / _BLOCK).astype(int) * _BLOCK
+    high = np.ceil((centre + half + margin) / _BLOCK).astype(int) * _BLOCK
+    (left, top), (right, bottom) = np.maximum(low, 0), np.minimum(high, shape[1::-1])
+    return slice(top, max(bottom, top + _BLOCK)), slice(left, max(right, left + _BLOCK))
 
 
-def crop_around(image: np.ndarray, roi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an image that the patch of ``roi`` is sampled from, and the ROI in it.
+def perturbed(
+    image: np.ndarray, part: tuple[slice, slice], count: int, rng: np.random.Generator
+) -> Iterator[tuple[str, np.ndarray]]:
+    """``count`` times the frame (H, W) uint8 with each noise of `RANDOM`, every fourth time as JPEG too, and its name.
 
-    The patch of that part is the same as that of the image, since the edge is replicated outside of either.
+    Only a part of the frame is changed. The noise of all strengths is the same random field, so that they can be
+    compared.
     """
-    square = roi_square(roi, image.shape)
-    centre, half = np.array([square.x, square.y]), square.side / 2
-    limit = np.array(image.shape[::-1])
-    low = np.clip(np.floor(centre - half).astype(int) - _MARGIN, 0, limit - 1)
-    high = np.clip(np.ceil(centre + half).astype(int) + _MARGIN, low + 1, limit)
-    return image[low[1] : high[1], low[0] : high[0]], roi - np.tile(low, 2)
-
-
-def noisy(image: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """``count`` times the image with every strength of noise, of the same random field so that they can be compared."""
-    for _ in range(count):
-        field = rng.standard_normal(image.shape, np.float32)
+    clean = image[part]
+    for number in range(count):
+        field = rng.standard_normal(clean.shape, np.float32)
         for sigma in NOISE:
-            yield add_noise(image, sigma * field)
-
-
-def compressed(image: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-    """``count`` times the whole frame with the weakest noise, decoded from a JPEG of each quality."""
-    for _ in range(count):
-        frame = add_noise(image, NOISE[0] * rng.standard_normal(image.shape, np.float32))
-        yield tuple(_jpeg(frame, quality) for quality in QUALITIES)
+            yield f"noise_{sigma}", _with(image, part, add_noise(clean, sigma * field))
+        weakest = add_noise(clean, NOISE[0] * field)
+        for quality in QUALITIES if number % _JPEG_EVERY == 0 else ():
+            yield f"jpeg_{quality}", _with(image, part, _jpeg(weakest, quality))
 
 
 def add_noise(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Image (H, W) uint8 plus noise (H, W) float32 in grey levels, rounded and clipped as a camera's are."""
     return np.rint(noise + image).clip(0, 255).astype(np.uint8)
+
+
+def mirrored(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mirror images of an image (H, W) and of a box xyxy (4,) px in it."""
+    width = image.shape[1]
+    return np.ascontiguousarray(image[:, ::-1]), np.array([width - box[2], box[1], width - box[0], box[3]])
+
+
+def underexposed(image: np.ndarray, rng: np.random.Generator, fraction: float = 1 / 8) -> np.ndarray:
+    """The image (H, W) uint8 at a fraction of the light, with the noise of the photons that are left.
+
+    Grey levels are taken to be light to the power of 1 / 2.2; white is `_FULL` photons in good light.
+    """
+    photons = rng.poisson(_FULL * fraction * (image / 255.0) ** _GAMMA)
+    return np.rint(255 * np.clip(photons / _FULL, 0, 1) ** (1 / _GAMMA)).astype(np.uint8)
+
+
+def _with(image: np.ndarray, part: tuple[slice, slice], content: np.ndarray) -> np.ndarray:
+    changed = image.copy()
+    changed[part] = content
+    return changed
 
 
 def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:

@@ -60,6 +60,24 @@ def read(archive: Path, options: Options, tally: Tally) -> Iterator[Sample]:
     return collect(_read_video, options, tasks, options, tally)
 
 
+def read_videos(archive: Path, count: int) -> Iterator[tuple[str, np.ndarray]]:
+    """The names and grey frames (n, height, width) uint8 of some videos, evenly chosen; damaged ones are left out.
+
+    Raises as `read`.
+    """
+    _, videos = find(archive, _TABLE, _VIDEO)
+    names = sorted(videos)
+    chosen = np.unique(np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int))
+    for (name,) in (names[i] for i in chosen):
+        try:
+            with ExitStack() as stack:
+                arrays = _Arrays(stack, videos[name,])
+                frames = arrays.grey(list(range(arrays.frames)))
+        except Damaged:
+            continue
+        yield name, frames
+
+
 def _read_table(file: Member) -> dict[str, tuple[str, int]]:
     """videoID -> person, number of frames. Columns that vary between releases are not relied on."""
     rows = {}
@@ -164,7 +182,7 @@ class _Arrays:
         if shape[0] * shape[1] > LARGEST or math.prod(shape) > room:
             raise Damaged(f"{self.name}: colorImages claims to be {shape}, more than such a file can hold")
         self._shape = shape
-        self.size = shape[:2]
+        self.size, self.frames = shape[:2], shape[3]
 
     def landmarks(self) -> np.ndarray:
         """(n, 68, 3): px of the images, corner-based, z away from the viewer."""

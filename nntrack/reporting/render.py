@@ -1,4 +1,4 @@
-"""Filling in the templates of this package, and Markdown tables."""
+"""Filling in the templates of this package, and Markdown tables with their cells."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -28,3 +28,13 @@ def markdown(rows: Sequence[Mapping[str, Any]], text: Collection[str] = ()) -> s
     table = pd.DataFrame(rows, dtype=object).fillna("")
     align = ["left" if i == 0 or name in text else "right" for i, name in enumerate(table)]
     return table.to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def cell(figure: Mapping[str, Any] | None, digits: int, interval_digits: int) -> str:
+    """Return a value and its interval, as in ``2.89 (2.5–3.4)``; nothing for a figure that was not measured."""
+    if figure is None:
+        return ""
+    value = f"{figure['value']:z.{digits}f}"
+    if figure["low"] is None:
+        return value
+    return f"{value} ({figure['low']:z.{interval_digits}f}–{figure['high']:z.{interval_digits}f})"

@@ -17,12 +17,12 @@ Tree = Mapping[str, Any]
 
 
 def read_metrics(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return published, stability and export of ``metrics/``; under "detail" all files of ``metrics/detail/``, by name.
+    """Return published, card and export of ``metrics/``; under "detail" all files of ``metrics/detail/``, by name.
 
     Raises FileNotFoundError or ValueError, naming the file.
     """
     folder = Path(folder)
-    found: dict[str, Any] = {name: _read(folder / f"{name}.json") for name in ("published", "stability", "export")}
+    found: dict[str, Any] = {name: _read(folder / f"{name}.json") for name in ("published", "card", "export")}
     names = {tables.BENCHMARK, "localizer"} | {path.stem for path in (folder / "detail").glob("*.json")}
     if old := sorted(names & RENAMED.keys()):
         raise ValueError(
@@ -64,7 +64,13 @@ def update(path: str | os.PathLike[str], block: str) -> bool:
     return new != old
 
 
-def report(measured: Tree, facts: Mapping[str, Mapping[str, str]], params: Tree, pictures: Collection[str] = ()) -> str:
+def report(
+    measured: Tree,
+    facts: Mapping[str, Mapping[str, str]],
+    params: Tree,
+    pictures: Collection[str] = (),
+    charts: Collection[str] = (),
+) -> str:
     """Return a run on one page, in Markdown.
 
     Args:
@@ -72,10 +78,10 @@ def report(measured: Tree, facts: Mapping[str, Mapping[str, str]], params: Tree,
         facts: see `read_facts`.
         params: all of params.yaml; how archives are rendered is left out where they were not.
         pictures: names of the files in ``pictures/``, without their suffix.
+        charts: names of the files in ``card/``, without their suffix.
     """
     if params["source"] == "real":
         params = {name: value for name, value in params.items() if name != "synthesize"}
-    order = [*titles.PICTURES, *sorted(set(pictures) - titles.PICTURES.keys())]
     parameters = [{"parameter": name, "value": value} for name, value in flat(params).items()]
     return render(
         "report.md.j2",
@@ -83,9 +89,18 @@ def report(measured: Tree, facts: Mapping[str, Mapping[str, str]], params: Tree,
         digest=facts["pose"]["params"],
         results=tables.results(measured),
         figures=tables.every_figure(measured),
-        pictures=[(name, titles.PICTURES.get(name, name)) for name in order if name in pictures],
+        pictures=[
+            *_images("card/{}.svg", charts, titles.CARD),
+            *_images("pictures/{}.jpg", pictures, titles.PICTURES),
+        ],
         parameters=markdown(parameters, ("value",)),
     )
+
+
+def _images(path: str, names: Collection[str], known: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return path and title of images, those that are known in their order first. path: with ``{}`` for a name."""
+    order = [*known, *sorted(set(names) - known.keys())]
+    return [(path.format(name), known.get(name, name)) for name in order if name in names]
 
 
 def flat(params: Tree, prefix: str = "") -> dict[str, str]:

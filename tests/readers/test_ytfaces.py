@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -67,3 +68,17 @@ def test_an_array_that_is_missing_is_named(missing, tmp_path, rng):
     samples, tally = read(ytfaces, folder)
     assert len(samples) == 8 and tally.bad == 16
     assert f"Bo_0.npz lacks {missing}" in tally.messages[0] and "Di_0.npz" in tally.messages[1]
+
+
+def test_videos_are_read_whole_in_grey_and_damaged_ones_are_left_out(tmp_path, rng):
+    made = {name: archives.video(rng, 6) for name in "abcde"}
+    folder = archives.ytfaces(tmp_path / "YTFaces", made, dict.fromkeys(made, "x"))
+    found = dict(ytfaces.read_videos(folder, 3))
+    assert list(found) == ["a", "c", "e"]
+    for name, frames in found.items():
+        colours = np.moveaxis(made[name]["colorImages"], -1, 0)
+        grey = np.stack([cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in colours])
+        assert np.array_equal(frames, grey)
+    del made["a"]["colorImages"]
+    folder = archives.ytfaces(tmp_path / "damaged", made, dict.fromkeys(made, "x"))
+    assert list(dict(ytfaces.read_videos(folder, 9))) == list("bcde")

@@ -3,15 +3,14 @@
 import json
 
 from nntrack.deploy import export
-from nntrack.evaluation import metrics, stability
-from nntrack.evaluation.perturbations import PERTURBATIONS
+from nntrack.evaluation import metrics
+from nntrack.evaluation.card.lines import LINES
 from nntrack.evaluation.protocols import PROTOCOLS
 from nntrack.reporting import report
 from tests import onnx_files
 from tests.conftest import ROOT
 
 FIGURE = {"value": 2.346, "low": 1.851, "high": 3.066, "n": 400}
-JITTER = dict.fromkeys(stability.SPREADS, 1.375) | {"n": 100, "views": 64}
 OF_AFLW = [row for row in PROTOCOLS if row.dataset == "aflw2k"]
 
 
@@ -32,8 +31,22 @@ def measured(source="synthetic", n=400, use=True):
             name: {"model": "nntrack", "source": source, "protocols": protocols}
             for name, protocols in (("aflw2k", rows), ("w300lp", held_out), ("localizer", faces))
         },
-        "stability": {"aflw2k": {f"nntrack_{row}": JITTER for row in PERTURBATIONS if use}, "source": source},
+        "card": card({"rendered": LINES, "aflw2k": ["noise_8_rotation", "mirror"] if use else []}, source),
         "export": {"export": {"pose": net, "localizer": net}},
+    }
+
+
+def card(sections, source="synthetic", **figure):
+    """A report card with the same figure in the lines named in each section."""
+    return {
+        "networks": {"localizer": "head-localizer.onnx", "pose": "head-pose.onnx"},
+        "sections": {
+            name: {
+                "source": "synthetic" if name == "rendered" else source,
+                "lines": dict.fromkeys(lines, FIGURE | figure),
+            }
+            for name, lines in sections.items()
+        },
     }
 
 

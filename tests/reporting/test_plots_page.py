@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from nntrack.reporting import titles
+from nntrack.reporting import card, titles
 from nntrack.reporting.plots_page import plots_page
 from tests import browser
 from tests.conftest import ROOT
@@ -77,6 +77,11 @@ def results(root, seed, n, factor):
     for name in ("poses_best_median_worst", "dataset_aflw2k"):
         picture = rng.integers(0, 256, (300, 1600, 3), np.uint8)
         cv2.imwrite(str(root / f"reports/pictures/{name}.jpg"), picture)
+    (root / "reports/card").mkdir(exist_ok=True)
+    for name, chart in card.charts(
+        {"distance": [{"width": 5, "found": 40 * factor}, {"width": 80, "found": 100}]}
+    ).items():
+        (root / f"reports/card/{name}.svg").write_text(chart)
 
 
 def dvc(root, *arguments):
@@ -133,7 +138,8 @@ def test_the_page_is_drawn_without_a_network(pages, opened, width, kind):
         asked = browser.requests(driver)
         assert pages[kind].as_uri() in asked and {address.split(":")[0] for address in asked} <= {"file", "data"}
         sizes = driver.execute_script("return [...document.images].map((image) => image.naturalWidth)")
-        assert sizes == [1600] * (2 if kind == "show" else 4)
+        assert min(sizes) > 400 and sizes.count(1600) == (2 if kind == "show" else 4)
+        assert len(sizes) == (3 if kind == "show" else 6), "the chart of the report card too"
         wide = driver.execute_script(
             "return [...document.querySelectorAll('body *')]"
             ".filter((e) => e.getBoundingClientRect().right > innerWidth).map((e) => e.tagName + e.id)"
@@ -143,6 +149,8 @@ def test_the_page_is_drawn_without_a_network(pages, opened, width, kind):
         assert max(driver.execute_script(squeezed)) <= 0
         headings = driver.execute_script("return [...document.querySelectorAll('h2')].map((e) => e.textContent)")
         assert (
-            "Errors (synthetic): AFLW2000-3D, centre crop" in headings and titles.PICTURES["dataset_aflw2k"] in headings
+            "Errors (synthetic): AFLW2000-3D, centre crop" in headings
+            and titles.PICTURES["dataset_aflw2k"] in headings
+            and titles.CARD["distance"] in headings
         )
         assert "synthetic" in driver.find_element("css selector", "header").text

@@ -40,7 +40,7 @@ def test_lacking_metrics_are_an_error(tmp_path):
     (tmp_path / "published.json").write_text("{")
     with pytest.raises(ValueError, match=r"published\.json is not JSON"):
         report.read_metrics(tmp_path)
-    for name in ("published", "stability", "export"):
+    for name in ("published", "card", "export"):
         (tmp_path / f"{name}.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match=r"detail/aflw2k\.json does not exist"):
         report.read_metrics(tmp_path)
@@ -48,9 +48,12 @@ def test_lacking_metrics_are_an_error(tmp_path):
 
 def test_the_report_shows_table_pictures_params_and_card(tmp_path):
     params = config.load(ROOT / "params.yaml").model_dump(mode="json")
-    page = report.report(measured(), facts(tmp_path), params, ["other", "augmentation", "poses_best_median_worst"])
+    pictures, charts = ["other", "augmentation", "poses_best_median_worst"], ["new", "gain", "crop"]
+    page = report.report(measured(), facts(tmp_path), params, pictures, charts)
     assert tables.results(measured()).strip() in page and tables.every_figure(measured()) in page
-    places = [page.index(f"(pictures/{n}.jpg)") for n in ("poses_best_median_worst", "augmentation", "other")]
+    shown = [f"(card/{n}.svg)" for n in ("crop", "gain", "new")]
+    shown += [f"(pictures/{n}.jpg)" for n in ("poses_best_median_worst", "augmentation", "other")]
+    places = [page.index(path) for path in shown]
     assert places == sorted(places) and "(model_card.md)" in page
     assert "![" not in report.report(measured(), facts(tmp_path), params)
     assert "| synthesize.aflw2k " in page

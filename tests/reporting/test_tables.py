@@ -3,7 +3,7 @@ import json
 import pytest
 
 from nntrack.evaluation import metrics
-from nntrack.evaluation.perturbations import PERTURBATIONS
+from nntrack.evaluation.card.lines import GROUPS, LINES
 from nntrack.reporting import tables
 from tests.conftest import ROOT
 from tests.reporting.made_up import FIGURE, cells, measured
@@ -21,8 +21,8 @@ PUBLISHED = {
 
 
 def parts(text):
-    """The cells of the table of published methods, and the text that follows it."""
-    first, rest = text.split("\n\n", 2)[1:]
+    """The cells of the table of published methods, and the text that follows it up to the report card."""
+    first, rest = text.partition("### Report card")[0].split("\n\n", 2)[1:]
     return cells(first), rest
 
 
@@ -65,7 +65,7 @@ def test_a_full_measurement_joins_the_published_ones(page):
 
 def test_a_dataset_that_is_switched_off_is_said_to_be():
     text = tables.results(measured(use=False))
-    assert "was switched off" in text and "Jitter" not in text and "300W-LP, held-out photos" in text
+    assert "was switched off" in text and "#### aflw2k" not in text and "300W-LP, held-out photos" in text
     nothing = measured(use=False)
     nothing["detail"]["w300lp"]["protocols"] = {}
     assert "Calibration" not in tables.results(nothing) and tables.every_figure(nothing) == "Nothing was measured."
@@ -90,11 +90,32 @@ def test_few_photos_are_warned_of():
     assert "half a degree" not in tables.results(many)
 
 
-def test_jitter_is_shown_with_its_source_and_in_words():
-    for source, label in (("synthetic", "Jitter, measured on **synthetic** archives"), ("real", "measured on AFLW")):
-        text = tables.results(measured(source))
-        assert label in text and "nntrack_" not in text
-        assert [row[0] for row in cells(text) if row[1:] == (*["1.375"] * 4, "100", "64")] == [*PERTURBATIONS.values()]
+def test_the_report_card_is_shown_section_by_section_with_its_source():
+    for source in ("synthetic", "real"):
+        shown = tables.results(measured(source)).partition("### Report card")[2]
+        rendered, photos = shown.split("\n#### ")[1:]
+        assert rendered.startswith("rendered people (synthetic)\n\nSource: **synthetic**.\n")
+        assert photos.startswith(f"aflw2k\n\nSource: **{source}**.\n")
+        assert [row[0] for row in cells(photos)] == [
+            "line",
+            "**Noise**",
+            "noise of 8: rotation",
+            "**Mirror**",
+            "rotation",
+        ]
+        assert len(cells(rendered)) == 1 + len(GROUPS) + len(LINES)
+    nothing = measured()
+    nothing["card"]["sections"] = {}
+    assert "Report card" not in tables.results(nothing) and "Report card" not in tables.summary(measured())
+
+
+def test_the_report_card_says_which_values_are_good():
+    text = tables.results(measured()).partition("### Report card")[2].partition("####")[0]
+    words = [word for word in ("found", "IoU", "rank correlation", "area", "slope", "offset", "within") if word in text]
+    for line in LINES.values():
+        assert line.better == "lower" or any(word in line.title for word in words), line.title
+    assert "near 0.68 and 0.95" in text and "Rendered faces favour" in text
+    assert all(f"- **{title}**: {explanation}" in text for title, explanation in GROUPS.values())
 
 
 def test_calibration_stands_beside_what_is_expected():

@@ -26,13 +26,18 @@ def sample_headwear(rng: np.random.Generator, skull: np.ndarray, centre: np.ndar
     if "hair" in kind:
         sheets.append(sample_hair(rng, skull, hair, thickness))
     if "hat" in kind:
-        sheets.append(_hat(rng, skull, thickness))
+        sheets.append(sample_hat(rng, skull, thickness))
     if kind == "scarf":
         sheets.append(_scarf(rng, skull))
-    return [sheet._replace(points=sheet.points + (centre - SKULL_CENTRE)) for sheet in sheets]
+    return [place(sheet, centre) for sheet in sheets]
 
 
-def _hat(rng: np.random.Generator, skull: np.ndarray, hair: float) -> Sheet:
+def place(sheet: Sheet, centre: np.ndarray) -> Sheet:
+    """What was made for the neutral skull, on one whose centre (3,) is another."""
+    return sheet._replace(points=sheet.points + (centre - SKULL_CENTRE))
+
+
+def sample_hat(rng: np.random.Generator, skull: np.ndarray, hair: float) -> Sheet:
     """A cap, a woollen hat or one with a brim, over hair that is ``hair`` thick."""
     azimuth = azimuths()
     low = rng.uniform(-0.55, -0.28) + rng.normal(0, 0.05) * np.sin(azimuth) + 0.15 * (np.abs(azimuth) > 1.7)
@@ -64,11 +69,14 @@ def _scarf(rng: np.random.Generator, skull: np.ndarray) -> Sheet:
     return cap(points, rng.uniform(0.03, 0.95) * folds, np.ones(TEXELS))
 
 
-def sample_glasses(rng: np.random.Generator, rest: np.ndarray) -> tuple[Mesh, list[Sheet]]:
-    """Glasses that fit landmarks (68, 3) at rest: the frame, and the lenses if they are dark or reflecting."""
+def sample_glasses(rng: np.random.Generator, rest: np.ndarray, dark: bool | None = None) -> tuple[Mesh, list[Sheet]]:
+    """Glasses that fit landmarks (68, 3) at rest: the frame, and the lenses if they are dark or reflecting.
+
+    dark: whether they are; None for either.
+    """
     shape = (rng.uniform(0.19, 0.265), rng.uniform(0.14, 0.22), rng.uniform(0.45, 1.0))
     rims = [_rim(rest, side, shape) for side in (-1, 1)]
-    dark = rng.random() < 0.35
+    dark = rng.random() < 0.35 if dark is None else dark
     return _frame(rims, rest, rng.uniform(0.008, 0.028)), _lenses(rng, rims) if dark else []
 
 

@@ -89,8 +89,8 @@ def _scalp_coverage(points: np.ndarray, line: np.ndarray, recede: float, soft: f
     return np.clip((limit - recede * corner - points[..., 1]) / soft + 0.5, 0, 1).astype(np.float32)
 
 
-def sample_face_texture(rng: np.random.Generator, surface_points: np.ndarray) -> FaceTexture:
-    """A random person's skin, face, hair and clothes. surface_points (s, 3): see `HeadModel`."""
+def sample_face_texture(rng: np.random.Generator, surface_points: np.ndarray, bearded: bool = True) -> FaceTexture:
+    """A random person's skin, face, hair and clothes; some are ``bearded``. surface_points (s, 3): see `HeadModel`."""
     tone = float(rng.uniform(0.45, 0.85) if rng.random() < 0.65 else rng.uniform(0.2, 0.5))
     dark_hair = rng.uniform(0.02, 0.22)
     hair = float(dark_hair if rng.random() < 0.65 else rng.uniform(0.15, 0.85))
@@ -112,7 +112,7 @@ def sample_face_texture(rng: np.random.Generator, surface_points: np.ndarray) ->
         scalp = _scalp_coverage(surface_points, line, recede, soft)
     skin = _skin(rng, tone)
     skin = _features(rng, skin, hair)
-    if rng.random() < 0.42:
+    if rng.random() < 0.42 and bearded:
         skin = _beard(rng, skin, hair)
     coverage = cv2.resize(np.clip(coverage, 0, 1), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     coverage = np.clip(2.2 * coverage * (1 + 0.18 * noise(rng, coverage.shape, (SIDE // 2, SIDE // 2))), 0, 1)
@@ -123,6 +123,13 @@ def sample_face_texture(rng: np.random.Generator, surface_points: np.ndarray) ->
     return FaceTexture(
         np.clip(texture, 0.01, 1), tone, hair, float(rng.uniform(0, 0.45) ** 1.5), scalp, float(rng.uniform(0.15, 0.7))
     )
+
+
+def with_beard(rng: np.random.Generator, texture: FaceTexture) -> FaceTexture:
+    """The same person with a random beard."""
+    whole = texture.atlas.copy()
+    whole[:SIDE] = np.clip(_beard(rng, whole[:SIDE], texture.hair), 0.01, 1)
+    return texture._replace(atlas=whole)
 
 
 def _strands(rng: np.random.Generator) -> np.ndarray:

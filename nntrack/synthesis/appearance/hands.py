@@ -13,9 +13,10 @@ SHOULDER = np.array([1.72, 2.2, 1.12])  # of the subject's left arm
 UPPER, FORE = 2.9, 2.55  # lengths
 _TEXTURE = (128, 128)
 SIDES = 12  # of the tubes
+_Wrist = tuple[tuple[float, float, float], float, float]
 # Where a left wrist rests (x outward), std of its place, and probability: hanging, folded, on a table, on the hip, near
 # the face, above the head, at the cheek
-_WRISTS = (
+_WRISTS: tuple[_Wrist, ...] = (
     ((2.3, 7.2, 0.8), 0.3, 0.40),
     ((-0.7, 4.6, -0.3), 0.5, 0.20),
     ((0.9, 5.0, -1.3), 0.6, 0.17),
@@ -25,11 +26,28 @@ _WRISTS = (
     ((0.75, 1.5, 0.05), 0.15, 0.03),
 )
 
-_CHEEK = _WRISTS[-1][0]
+_HANGING, _CHEEK = _WRISTS[0], _WRISTS[-1]
 
 
 def sample_arms(rng: np.random.Generator, texture: FaceTexture) -> list[Sheet]:
     """Both arms, the right one first, in sleeves of the body's cloth or of another."""
+    sleeves, often = _sleeves(rng, texture), [probability for *_, probability in _WRISTS]
+    return [_arm(rng, side, sleeves, _WRISTS[rng.choice(len(_WRISTS), p=often)]) for side in (-1, 1)]
+
+
+def hanging_arms(rng: np.random.Generator, texture: FaceTexture) -> list[Sheet]:
+    """Both arms, far from the face."""
+    sleeves = _sleeves(rng, texture)
+    return [_arm(rng, side, sleeves, _HANGING) for side in (-1, 1)]
+
+
+def hand_at_cheek(rng: np.random.Generator, texture: FaceTexture) -> Sheet:
+    """The right or left arm, its hand along the cheek."""
+    return _arm(rng, int(rng.choice((-1, 1))), _sleeves(rng, texture), _CHEEK)
+
+
+def _sleeves(rng: np.random.Generator, texture: FaceTexture) -> np.ndarray:
+    """Brightness and opacity of an arm from the shoulder down, (H, W, 2)."""
     cloth = cv2.resize(texels(texture.atlas, CLOTH_PATCH), _TEXTURE[::-1], interpolation=cv2.INTER_AREA)
     if rng.random() < 0.3:
         cloth = np.clip(rng.uniform(0.03, 0.95) * material(rng, _TEXTURE, rng.uniform(10, 60)), 0.02, 1)
@@ -37,15 +55,16 @@ def sample_arms(rng: np.random.Generator, texture: FaceTexture) -> list[Sheet]:
     sleeve = rng.choice([rng.uniform(0.15, 0.35), 0.84], p=[0.35, 0.65])
     skin = texture.tone * rng.uniform(0.85, 1.05)
     brightness = np.where(rows < sleeve, cloth, skin).astype(np.float32)
-    return [_arm(rng, side, np.stack([brightness, np.ones_like(brightness)], axis=-1)) for side in (-1, 1)]
+    return np.stack([brightness, np.ones_like(brightness)], axis=-1)
 
 
-def _arm(rng: np.random.Generator, side: int, texture: np.ndarray) -> Sheet:
-    rest, std, _ = _WRISTS[rng.choice(len(_WRISTS), p=[probability for *_, probability in _WRISTS])]
+def _arm(rng: np.random.Generator, side: int, texture: np.ndarray, place: _Wrist) -> Sheet:
+    """The arm of a side, -1 for the right one, whose wrist is at one of `_WRISTS`."""
+    rest, std, _ = place
     wrist = np.array(rest) + rng.normal(0, std, 3)
     elbow, wrist = bend_arm(SHOULDER, wrist, np.array([1.0, 0.7, 0.3]) + rng.normal(0, 0.2, 3))
     ahead = (wrist - elbow) / np.linalg.norm(wrist - elbow) + rng.normal(0, 0.25, 3)
-    if rest is _CHEEK:  # fingers along the cheek
+    if place is _CHEEK:  # fingers along the cheek
         ahead = np.array([-0.15, -1.0, 0.1]) + rng.normal(0, 0.2, 3)
     ahead /= np.linalg.norm(ahead)
     across = np.cross(ahead, rng.normal(0, 1, 3))

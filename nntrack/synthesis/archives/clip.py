@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 from nntrack.geometry.rotations import aflw_angles_to_quat
 from nntrack.synthesis import renderer
 from nntrack.synthesis.archives.formats import Members, avi, jpeg
-from nntrack.synthesis.camera import Lens
+from nntrack.synthesis.camera import webcam
 from nntrack.synthesis.heads.load import Sources, sample_head
 from nntrack.synthesis.lighting import sample_light
 from nntrack.synthesis.scene.background import render_background
@@ -25,8 +25,7 @@ VIDEO, POSES = "clip.avi", "poses.csv"
 # quat: of the head in the camera's axes, xyzw. x, y, size: px, as `pos_size`. fx, fy, cx, cy: px, as `camera`. Without
 # a face (0) the pose is empty.
 COLUMNS = ("frame", "face", "qx", "qy", "qz", "qw", "x", "y", "size", "fx", "fy", "cx", "cy")
-# 56 degrees from corner to corner, which is what Opentrack takes a webcam to have
-LENS = Lens(float(np.hypot(*SIZE)) / 2 / np.tan(np.radians(56) / 2), np.array(SIZE[::-1]) / 2)
+LENS = webcam(SIZE)
 NOBODY = (0.55, 0.7)  # from where to where nobody is there, fractions of the clip
 _STREAM = 6  # of random numbers
 _QUALITY = 85  # of the JPEGs

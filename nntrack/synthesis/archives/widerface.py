@@ -45,7 +45,7 @@ def render(seed: int, number: int, *, heads: Sources) -> tuple[Members, np.ndarr
     count = 0 if kind < _NONE else int(rng.integers(2, 4)) if kind < _NONE + _SEVERAL else 1
     flags = "0 0 0 1 0 0" if kind > 1 - _INVALID else "0 0 0 0 0 0"
     away = int(rng.random() < _AWAY)
-    image = _scene(rng)
+    image = render_scene(rng)
     boxes = []
     places = rng.permutation(count + away)
     for place in places[count:]:
@@ -76,7 +76,7 @@ def write(folder: Path, samples: Iterable[Members]) -> None:
             split.add(f"wider_face_split/wider_face_{subset}_bbx_gt.txt", text)
 
 
-def _scene(rng: np.random.Generator) -> np.ndarray:
+def render_scene(rng: np.random.Generator) -> np.ndarray:
     """A photo (height, width) uint8 without a face."""
     image = render_background(rng, SIZE)
     if rng.random() < 0.3:
@@ -126,7 +126,12 @@ def annotated_box(rng: np.random.Generator, rendering: renderer.Rendering) -> li
     The median box of real photos with one face is 1.5 times as high as wide. `geometry.boxes.face_box`, whose forehead
     is lower, would give 1.3.
     """
-    hairline = quat_apply(rendering.quat, _HAIRLINE) * rendering.pos_size[2] + (*rendering.pos_size[:2], 0)
-    box = landmark_box(np.vstack([rendering.landmarks, hairline]))
+    box = hairline_box(rendering)
     size = np.tile(box[2:] - box[:2], 2)
     return np.round(box + np.clip(rng.normal(0, 0.03, 4), -0.06, 0.06) * size).astype(int).tolist()
+
+
+def hairline_box(rendering: renderer.Rendering) -> np.ndarray:
+    """The face's box xyxy px, up to the hairline."""
+    hairline = quat_apply(rendering.quat, _HAIRLINE) * rendering.pos_size[2] + (*rendering.pos_size[:2], 0)
+    return landmark_box(np.vstack([rendering.landmarks, hairline]))
