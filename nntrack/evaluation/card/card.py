@@ -73,27 +73,35 @@ def measure(
     videos: Sequence[Path] = (),
     workers: int | None = None,
 ) -> dict[str, Section]:
-    """The card of a localizer and a pose net, by section. Raises as `Tracker`, `Stored` and `frames.open_source`.
+    """The card of a localizer and a pose net, by section.
+
+    Raises as `Tracker`, `Stored` and `frames.open_source`, and ValueError for a dataset without faces or given twice.
 
     Args:
         networks: ONNX files of the localizer and the pose net.
         size: of the counts of people and faces, relative to the default.
         seed: of all random numbers.
         datasets: HDF5 files of faces: with their poses, or of WIDER FACE.
-        clips_of: a YTFaces archive.
+        clips_of: a YTFaces archive of real videos.
         videos: files, or folders of them.
         workers: processes, None for one per core; they do not change the figures.
     """
-    Client(*networks)  # first, so that errors are reported once
-    stored = {path: Stored(path) for path in datasets}
+    # first, so that errors are reported once and at once
+    Client(*networks)
+    stored = [Stored(path) for path in datasets]
+    files = [file for path in videos for file in _files(path)]
+    for file in files:
+        open_source([str(file)])
+    if twice := next((_name(one) for i, one in enumerate(stored) if _name(one) in map(_name, stored[:i])), None):
+        raise ValueError(f"two files hold samples of '{twice}': measure them one after the other")
     tasks = [
         *_rendered(size, seed),
-        *(task for one in stored.values() for task in _stored(one, size, seed)),
+        *(task for one in stored for task in _stored(one, size, seed)),
         *([_Task("ytfaces", partial(_ytfaces, clips_of))] if clips_of else []),
-        *(_Task("videos", partial(_video, file)) for path in videos for file in _files(path)),
+        *(_Task("videos", partial(_video, file)) for file in files),
     ]
     sources = dict.fromkeys(("ytfaces", "videos"), "real") | {"rendered": "synthetic"}
-    sources |= {_name(one): source_of(one) for one in stored.values()}
+    sources |= {_name(one): source_of(one) for one in stored}
     controlled.head()
     rows: dict[str, list[tuple[str, Columns]]] = {}
     with ProgressBar(total=len(tasks), desc="report card", unit="") as bar:

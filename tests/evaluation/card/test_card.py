@@ -79,6 +79,16 @@ def test_videos_of_ytfaces_and_files_have_sections_of_their_own(constant, few, t
         card.measure(constant, size=0.01, videos=[tmp_path / "YTFaces"])
 
 
+def test_what_cannot_be_read_is_an_error_before_anything_is_measured(constant, tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(card, "in_order", lambda *_: pytest.fail("measured"))
+    (tmp_path / "damaged.mp4").write_bytes(b"no video")
+    with pytest.raises(ValueError, match=r"damaged\.mp4"):
+        card.measure(constant, videos=[tmp_path])
+    stored = write(tmp_path / "faces.h5", samples(rng, 4))
+    with pytest.raises(ValueError, match="two files hold samples of 'faces'"):
+        card.measure(constant, datasets=[stored.path, stored.path])
+
+
 def test_a_file_that_is_no_network_is_an_error(constant, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.onnx"):
         card.measure((constant[0], tmp_path / "gone.onnx"))
